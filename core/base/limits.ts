@@ -1,0 +1,79 @@
+// Every limit of the core in one place, each with its reason; relations between them are asserted at the
+// bottom. Units are last in the names. Gateways keep the limits of their protocol beside their codecs.
+
+import { assert } from './assert.ts';
+
+export const KiB = 1024;
+export const MiB = 1024 * KiB;
+export const GiB = 1024 * MiB;
+
+export const limits = {
+  // --- chunk store -------------------------------------------------------------------------------
+  /** Smallest and largest block of a slab (design 4.6). */
+  blockBytesMin: 4 * KiB,
+  blockBytesMax: 64 * MiB,
+  /** Patches on one base block; the next update folds (design 4.6). */
+  chunkPatchesMax: 32,
+  /** Checksum unit: one CRC per unit is verified on every read (design 4.6). */
+  checksumUnitBytes: 64 * KiB,
+  /** Chunk sizes of new blobs: objects, files (design 4.6). */
+  objectChunkBytes: 4 * MiB,
+  fileChunkBytes: 1 * MiB,
+  /** Updates up to this size travel in the journal record and are placed later: one sync, two writes.
+   *  Above it the bytes go to the slab first: two syncs, one write. */
+  journaledBytesMax: 256 * KiB,
+
+  // --- journal -----------------------------------------------------------------------------------
+  journalSegmentBytes: 32 * MiB,
+  /** Segments kept prewritten; a checkpoint starts well before they are all used. */
+  journalSegmentsMin: 4,
+  journalSegmentsMax: 16,
+  /** One record, bytes included. */
+  journalRecordBytesMax: 2 * MiB,
+  /** A group is closed at this size even when more records wait. */
+  journalGroupBytesMax: 8 * MiB,
+
+  // --- metadata ----------------------------------------------------------------------------------
+  /** Limits of a MetaStore transaction (design 5). */
+  metaKeyBytesMax: 4 * KiB,
+  metaValueBytesMax: 64 * KiB,
+  metaMutationsMax: 100,
+  metaReadConflictsMax: 120,
+  metaTransactionBytesMax: 1_000_000,
+  metaTransactionMsMax: 5_000,
+  /** How long a commit token answers a retry; longer than any client retries (design 5). */
+  commitTokenKeptMs: 30 * 60_000,
+  /** Content up to this size lives in the inode row on one-target systems: one record, no chunk. */
+  inlineBytesMax: 4 * KiB,
+
+  // --- namespace ---------------------------------------------------------------------------------
+  objectKeyBytesMax: 1024,
+  fileNameBytesMax: 255,
+  userMetadataBytesMax: 2 * KiB,
+  partsMax: 10_000,
+  partBytesMin: 5 * MiB,
+  partBytesMax: 5 * GiB,
+  objectPutBytesMax: 5 * GiB,
+  listKeysMax: 1000,
+  bucketsPerOwnerMax: 1000,
+
+  // --- rpc ---------------------------------------------------------------------------------------
+  /** Control part of a frame and payload of a frame. */
+  rpcControlBytesMax: 1 * MiB,
+  rpcPayloadBytesMax: 4 * MiB + 64 * KiB,
+  rpcInFlightMax: 1024,
+  rpcDeadlineMs: 30_000,
+} as const;
+
+assert(limits.journaledBytesMax < limits.journalRecordBytesMax, 'a journaled update fits a record');
+assert(limits.journalRecordBytesMax <= limits.journalGroupBytesMax, 'a record fits a group');
+assert(limits.journalGroupBytesMax * 2 <= limits.journalSegmentBytes, 'two groups fit a segment');
+assert(
+  limits.inlineBytesMax <= limits.metaValueBytesMax / 2,
+  'inline content leaves room in its row',
+);
+assert(limits.objectChunkBytes <= limits.rpcPayloadBytesMax, 'a chunk fits a frame');
+assert(
+  limits.metaTransactionBytesMax < limits.journalRecordBytesMax,
+  'a transaction fits a record',
+);

@@ -1,0 +1,30 @@
+// An ordered key-value store on this machine (`level` in production). It is never the durability point:
+// any subset of the batches written without `sync` may be lost by a crash, and values carry their own
+// checksums (see core/store/table.ts).
+
+export interface KvRange {
+  /** Inclusive. */
+  readonly from: Uint8Array;
+  /** Exclusive. */
+  readonly to: Uint8Array;
+  readonly reverse?: boolean;
+  readonly limit: number;
+}
+
+export type KvEntry = readonly [key: Uint8Array, value: Uint8Array];
+
+export interface KvMutation {
+  readonly key: Uint8Array;
+  /** undefined removes the key. */
+  readonly value: Uint8Array | undefined;
+}
+
+export interface Kv {
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
+  /** One page, in key order (descending with `reverse`), at most `limit` entries. */
+  range(range: KvRange): Promise<KvEntry[]>;
+  /** Atomic. With `sync` the batch and all earlier ones are durable when it returns. */
+  batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,73 @@
+// A call of the internal RPC: the only way to reach another process. A call's capability is part of its
+// type; a server refuses a peer whose token does not carry it (default deny, design 4.7 and P6).
+// Wire format: docs/internals/rpc.md.
+
+import type { Message } from '../base/message.ts';
+
+/** read: reader roles. write: writer roles (implies read). operator: launcher and command line (implies all). */
+export type Capability = 'read' | 'write' | 'operator';
+
+/** Separate queues and credits, so that bulk work never delays the others (design 4.7). */
+export type Lane = 'read' | 'write' | 'resync' | 'background';
+
+export interface Call<Request extends object, Response extends object> {
+  /** Stable number on the wire: service * 100 + call. 1 session · 2 store · 3 namespace · 4 identity · 5 status. */
+  readonly id: number;
+  readonly name: string;
+  readonly capability: Capability;
+  readonly lane: Lane;
+  readonly request: Message<Request>;
+  readonly response: Message<Response>;
+}
+
+export function defineCall<Request extends object, Response extends object>(
+  call: Call<Request, Response>,
+): Call<Request, Response> {
+  return call;
+}
+
+export interface Answer<Response> {
+  readonly response: Response;
+  /** Raw bytes beside the control message, never inside protobuf. Empty when the call carries none. */
+  readonly payload: Uint8Array;
+}
+
+export interface CallOptions {
+  /** Sent as given, without a copy; must not change until the call returns. */
+  readonly payload?: readonly Uint8Array[];
+  readonly deadlineMs?: number;
+}
+
+export interface RpcClient {
+  /** @throws CoreError with the server's code; UNAVAILABLE before sending, DEADLINE_EXCEEDED when the outcome is unknown */
+  call<Request extends object, Response extends object>(
+    call: Call<Request, Response>,
+    request: Request,
+    options?: CallOptions,
+  ): Promise<Answer<Response>>;
+}
+
+export interface CallContext {
+  readonly capability: Capability;
+  /** Name of the peer's role, for logs. */
+  readonly peer: string;
+}
+
+export interface HandlerAnswer<Response> {
+  readonly response: Response;
+  readonly payload?: readonly Uint8Array[];
+}
+
+export type Handler<Request, Response> = (
+  request: Request,
+  /** Owned by the handler. */
+  payload: Uint8Array,
+  context: CallContext,
+) => Promise<HandlerAnswer<Response>>;
+
+export interface RpcRegistry {
+  register<Request extends object, Response extends object>(
+    call: Call<Request, Response>,
+    handler: Handler<Request, Response>,
+  ): void;
+}

@@ -1,0 +1,46 @@
+// Which test file belongs to which suite, and how a suite's process loads its files.
+
+import { readdirSync } from 'node:fs';
+
+/** In the order of running; `unit` takes every folder that is not a suite of its own. */
+export const suiteNames = [
+  'tidy',
+  'unit',
+  'contracts',
+  'sim',
+  'conformance',
+  'e2e',
+  'crash',
+] as const;
+export type SuiteName = (typeof suiteNames)[number];
+
+/** dist/test/tools/ → the checkout. */
+const root = new URL('../../../', import.meta.url);
+
+/** Paths like `test/core/base/bytes.test.ts`, from the sources: an output of a deleted source never runs. */
+export function findTests(): string[] {
+  const names = readdirSync(new URL('test/', root), { recursive: true, encoding: 'utf8' });
+  return names
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `test/${name}`)
+    .toSorted();
+}
+
+export function suiteOf(file: string): SuiteName {
+  const folder = file.split('/')[1] as SuiteName;
+  return folder !== 'unit' && suiteNames.includes(folder) ? folder : 'unit';
+}
+
+/** Loads the suite's files into this process; node:test collects what they declare. */
+export async function loadSuite(suite: SuiteName): Promise<void> {
+  const filters = (process.env['LAMPYR_TEST_FILTER'] ?? '')
+    .split(' ')
+    .filter((filter) => filter !== '');
+  for (const file of findTests()) {
+    if (suiteOf(file) !== suite) continue;
+    if (filters.length > 0 && !filters.some((filter) => file.includes(filter))) continue;
+    const output = new URL(`dist/${file.replace(/\.ts$/, '.js')}`, root);
+    // oxlint-disable-next-line no-await-in-loop -- one after another, so that reports keep the order of files
+    await import(output.href);
+  }
+}
