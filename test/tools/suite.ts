@@ -40,7 +40,6 @@ export async function loadSuite(suite: SuiteName): Promise<void> {
     if (suiteOf(file) !== suite) continue;
     if (filters.length > 0 && !filters.some((filter) => file.includes(filter))) continue;
     const output = new URL(`dist/${file.replace(/\.ts$/, '.js')}`, root);
-    // oxlint-disable-next-line no-await-in-loop -- one after another, so that reports keep the order of files
     await import(output.href);
   }
 }
