@@ -122,10 +122,11 @@ function firstLine(
       clearTimeout(timer);
       resolve(text.slice(0, end));
     });
-    void exited.then((code) => {
+    const onExit = (code: number | null): void => {
       clearTimeout(timer);
       reject(new Error(`exited with code ${code}`));
-    });
+    };
+    void exited.then(onExit, reject);
   });
 }
 
