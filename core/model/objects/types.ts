@@ -5,6 +5,8 @@
 // Failures are CoreErrors; the codes are named at each operation (all may also throw BUSY, UNAVAILABLE,
 // DEADLINE_EXCEEDED, DISK_OFFLINE, ACCESS_DENIED, BUCKET_NOT_FOUND).
 
+import { CoreError, errorTable } from '../../base/errors.ts';
+
 /** Who calls. Buckets belong to who made them; others get ACCESS_DENIED; root may do everything. */
 export interface Principal {
   /** Canonical, stable id (64 hex digits for S3's Owner). */
@@ -90,6 +92,20 @@ export interface ReadConditions extends WriteConditions {
   readonly ifModifiedSinceMs?: number;
   readonly ifUnmodifiedSinceMs?: number;
 }
+
+/** How a read is refused when its conditions or its range do not hold: a CoreError of code NOT_MODIFIED,
+ *  CONDITION_FAILED or RANGE_NOT_SATISFIABLE that also says what the object is, since the answer must name its
+ *  ETag, time and size. Thrown by `get` and `head`. */
+export class ReadRefused extends CoreError {
+  readonly info: ObjectInfo;
+
+  constructor(errorName: ReadRefusal, info: ObjectInfo) {
+    super(errorName, errorTable[errorName].meaning);
+    this.info = info;
+  }
+}
+
+export type ReadRefusal = 'NOT_MODIFIED' | 'CONDITION_FAILED' | 'RANGE_NOT_SATISFIABLE';
 
 /** Conditions of a delete (S3: If-Match, x-amz-if-match-last-modified-time, x-amz-if-match-size). */
 export interface DeleteConditions {
@@ -300,7 +316,7 @@ export interface ObjectStore {
   // --- objects
   /** @throws CONDITION_FAILED, CONDITION_CONFLICT, KEY_NOT_FOUND, DISK_FULL, and what the body throws */
   put(who: Principal, request: PutRequest, body: ObjectBody): Promise<PutResult>;
-  /** @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, CONDITION_FAILED, NOT_MODIFIED, RANGE_NOT_SATISFIABLE, PART_NUMBER_INVALID */
+  /** @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, PART_NUMBER_INVALID, and ReadRefused: CONDITION_FAILED, NOT_MODIFIED, RANGE_NOT_SATISFIABLE */
   get(who: Principal, request: ReadRequest): Promise<ObjectContent>;
   head(who: Principal, request: ReadRequest): Promise<ObjectHead>;
   /** Removing what does not exist succeeds. @throws CONDITION_FAILED */
@@ -346,6 +362,7 @@ export interface ObjectStore {
     upload: UploadRef & { partNumber: number },
     body: ObjectBody,
   ): Promise<PartInfo>;
+  /** A range must lie within the source. @throws RANGE_NOT_SATISFIABLE, and what `copy` throws */
   copyPart(
     who: Principal,
     upload: UploadRef & { partNumber: number },
