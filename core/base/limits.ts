@@ -56,6 +56,10 @@ export const limits = {
   objectPutBytesMax: 5 * GiB,
   listKeysMax: 1000,
   bucketsPerOwnerMax: 1000,
+  /** Items of one DeleteObjects (S3's own limit). */
+  deleteItemsMax: 1000,
+  /** openObject answers the bytes themselves up to this size: one round trip for small reads. */
+  openPayloadBytesMax: 256 * KiB,
 
   // --- rpc ---------------------------------------------------------------------------------------
   /** Control part of a frame and payload of a frame. */
