@@ -1,0 +1,119 @@
+// Opening the data directory for a run: exclusive, ours, and of a format that this build reads. Every refusal
+// says what was found and what to do. What lies below `meta/` and `store/` is checked by the core itself.
+
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { CoreError, isCoreError } from '../../core/base/errors.ts';
+import { type DirectoryLock, lockDirectory } from '../../core/env/node/lock.ts';
+import { readFileIfAny, writeFileAtomic } from './files.ts';
+import { launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
+
+/** Raised when a directory written by this build cannot be used by an older one. */
+export const systemFormat = 1;
+
+export interface DataDirectory {
+  readonly path: string;
+  readonly clusterId: string;
+  /** True when this start made it. */
+  readonly fresh: boolean;
+  close(): Promise<void>;
+}
+
+/** Locks and opens `path`, making it when it does not exist or is empty.
+ *  @throws CoreError BUSY naming the holder; DISK_REFUSED; VERSION_UNSUPPORTED */
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  makeDirectory(path);
+  // Before the lock, which would leave its own files in somebody else's directory.
+  if (readFileIfAny(systemFile(path)) === undefined) refuseForeign(path);
+  const lock = await lockDirectory(lockPath(path, 'launcher')).catch((error: unknown) => {
+    throw isCoreError(error, 'BUSY') ? inUse(path) : error;
+  });
+  try {
+    return openLocked(path, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+function openLocked(path: string, lock: DirectoryLock): DataDirectory {
+  const text = readFileIfAny(systemFile(path));
+  const clusterId = text === undefined ? makeSystemFile(path) : readSystemFile(path, text);
+  // What a former run left there is of no use: sockets without listeners and an old operator token.
+  rmSync(runDirectory(path), { recursive: true, force: true });
+  mkdirSync(runDirectory(path), { mode: 0o700 });
+  writeFileAtomic(launcherFile(path), `${JSON.stringify({ pid: process.pid })}\n`);
+  return { path, clusterId, fresh: text === undefined, close: () => lock.release() };
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new CoreError('DISK_REFUSED', `cannot make ${path}: ${(error as Error).message}`);
+  }
+}
+
+/** Left behind by a first start that was killed before lampyr.json. */
+const startNames: ReadonlySet<string> = new Set(['lock', 'run', 'lampyr.json.tmp']);
+
+function refuseForeign(path: string): void {
+  const foreign = readdirSync(path).filter((name) => !startNames.has(name));
+  if (foreign.length === 0) return;
+  const some = foreign.slice(0, 3).join(', ');
+  throw new CoreError(
+    'DISK_REFUSED',
+    `${path} has no lampyr.json but holds other files (${some}): choose an empty directory with --data, ` +
+      'or restore lampyr.json if this was a data directory',
+  );
+}
+
+function inUse(path: string): CoreError {
+  const holder = launcherPid(path);
+  const who = holder === undefined ? 'another lampyr process' : `lampyr, process ${holder}`;
+  const how = holder === undefined ? 'stop that process' : `stop it with: kill ${holder}`;
+  return new CoreError('BUSY', `${path} is in use by ${who}; ${how}, or choose another --data`);
+}
+
+/** Process id of the newest launcher on the directory; it may have ended. */
+export function launcherPid(path: string): number | undefined {
+  try {
+    const { pid } = JSON.parse(readFileIfAny(launcherFile(path)) ?? '') as { pid: number };
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+function makeSystemFile(path: string): string {
+  const clusterId = randomBytes(16).toString('hex');
+  writeFileAtomic(
+    systemFile(path),
+    `${JSON.stringify({ format: systemFormat, clusterId }, undefined, 2)}\n`,
+  );
+  return clusterId;
+}
+
+function readSystemFile(path: string, text: string): string {
+  const file = systemFile(path);
+  const { format, clusterId } = parseSystemFile(text);
+  if (typeof format === 'number' && format > systemFormat)
+    throw new CoreError(
+      'VERSION_UNSUPPORTED',
+      `${file} says format ${format}, this build reads up to ${systemFormat}: start a newer lampyr on it`,
+    );
+  if (format !== systemFormat || typeof clusterId !== 'string' || !/^[0-9a-f]{32}$/.test(clusterId))
+    throw new CoreError(
+      'DISK_REFUSED',
+      `${file} is damaged (no format and cluster id in it): restore it from a backup`,
+    );
+  return clusterId;
+}
+
+function parseSystemFile(text: string): { format?: unknown; clusterId?: unknown } {
+  try {
+    return (JSON.parse(text) ?? {}) as { format?: unknown; clusterId?: unknown };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,34 @@
+// Limits of the launcher and of role processes, each with its reason.
+
+import { assert } from '../../core/base/assert.ts';
+
+export const processLimits = {
+  /** A role that is asked to drain ends by itself after this; enough for a slow client's last chunk. */
+  drainMs: 20_000,
+  /** Then the launcher kills it. */
+  drainKillMs: 25_000,
+  /** A new start waits this long for the processes of a killed launcher to let go of disk and ports. */
+  formerCoreMs: 30_000,
+  /** Pause before a crashed role starts again: doubled at each crash in a row. */
+  backoffMsMin: 100,
+  backoffMsMax: 30_000,
+  /** A role that served this long has recovered; its crashes count from one again. */
+  recoveredMs: 60_000,
+  /** Crashes in a row after which the state is CRASH_LOOP; the restarts go on at the longest pause. */
+  crashesMax: 5,
+  /** A role that got SIGTERM waits this long for the launcher to say that all is ending. */
+  terminateGraceMs: 200,
+  /** Answer of a role to a question over IPC (metrics). */
+  askMs: 2_000,
+  /** Libuv's pool in every role: two syncs per disk in flight never starve reads (design 9). */
+  threadPoolSize: 16,
+} as const;
+
+assert(
+  processLimits.drainMs < processLimits.drainKillMs,
+  'a role gets the chance to end by itself',
+);
+assert(
+  processLimits.drainKillMs <= processLimits.formerCoreMs,
+  'a new start outwaits the drain of the former one',
+);
