@@ -8,7 +8,7 @@ interface ErrorRow {
   readonly message: string;
 }
 
-export const s3Errors = {
+export const s3ErrorTable = {
   // --- who calls -----------------------------------------------------------------------------------
   AccessDenied: { status: 403, message: 'Access Denied' },
   AuthorizationHeaderMalformed: {
@@ -252,49 +252,50 @@ export const s3Errors = {
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
 } as const satisfies Record<string, ErrorRow>;
 
-export type S3ErrorCode = keyof typeof s3Errors;
+export type S3ErrorCode = keyof typeof s3ErrorTable;
 
-/** Children of the error document beside Code, Message, Resource and RequestId, in the order given. */
-export type ErrorDetails = Readonly<Record<string, string | number>>;
+/** Further elements of the Error document, in the order given. They may hold what the client sent, never a
+ *  secret, and are for the answer only, never for logs. */
+export type ErrorFields = Readonly<Record<string, string>>;
 
-/** An answer other than success. Neither message nor details hold a secret. */
+/** An answer other than success. Codecs return it in a Result where the caller decides what is next, and
+ *  throw it where a stream must end. */
 export class S3Error extends Error {
   override readonly name = 'S3Error';
   readonly code: S3ErrorCode;
-  readonly status: number;
-  readonly details: ErrorDetails;
+  readonly fields: ErrorFields;
   /** Response headers that belong to the error, such as Content-Range of a 416. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     code: S3ErrorCode,
-    options: {
-      message?: string;
-      details?: ErrorDetails;
-      headers?: Readonly<Record<string, string>>;
-      cause?: unknown;
-    } = {},
+    message?: string,
+    fields: ErrorFields = none,
+    headers: Readonly<Record<string, string>> = none,
   ) {
-    super(options.message ?? s3Errors[code].message, { cause: options.cause });
+    super(message ?? s3ErrorTable[code].message);
     this.code = code;
-    this.status = s3Errors[code].status;
-    this.details = options.details ?? noDetails;
-    this.headers = options.headers ?? noHeaders;
+    this.fields = fields;
+    this.headers = headers;
+  }
+
+  get status(): number {
+    return s3ErrorTable[this.code].status;
   }
 }
 
-const noDetails: ErrorDetails = {};
-const noHeaders: Readonly<Record<string, string>> = {};
+const none: Readonly<Record<string, string>> = {};
+
+export function isS3Error(error: unknown, code?: S3ErrorCode): error is S3Error {
+  return error instanceof S3Error && (code === undefined || error.code === code);
+}
 
 /** InvalidArgument with the argument named, as S3 does. */
 export function invalidArgument(argument: string, value: string, message: string): S3Error {
-  return new S3Error('InvalidArgument', {
-    message,
-    details: { ArgumentName: argument, ArgumentValue: value },
-  });
+  return new S3Error('InvalidArgument', message, { ArgumentName: argument, ArgumentValue: value });
 }
 
 /** What asks for something that Lampyr does not offer: 501, never a success that does less than asked. */
 export function notImplemented(what: string): S3Error {
-  return new S3Error('NotImplemented', { message: `${what} is not implemented.` });
+  return new S3Error('NotImplemented', `${what} is not implemented.`);
 }
