@@ -41,6 +41,20 @@ export const limits = {
   metaReadConflictsMax: 120,
   metaTransactionBytesMax: 1_000_000,
   metaTransactionMsMax: 5_000,
+  /** Entries of one range read: a larger page would hold the event loop too long. */
+  metaRangeEntriesMax: 10_000,
+  /** Attempts and time of `transact`. With n callers on one row, one wins each group commit, in order of
+   *  arrival: the count admits a full crowd of one gateway. */
+  metaAttemptsMax: 200,
+  metaRetryMsMax: 10_000,
+  /** Longest pause before an attempt that lost to commits that were already visible. */
+  metaRetryPauseMsMax: 64,
+  /** Commits that are queued and not yet durable; more are refused with BUSY. */
+  metaCommitsQueuedMax: 16_384,
+  /** Keys that the conflict resolver remembers, about 200 bytes each; beyond it older transactions are too old. */
+  metaConflictKeysMax: 200_000,
+  metaWatchersMax: 10_000,
+  outboxTopicBytesMax: 255,
   /** How long a commit token answers a retry; longer than any client retries (design 5). */
   commitTokenKeptMs: 30 * 60_000,
   /** Content up to this size lives in the inode row on one-target systems: one record, no chunk. */

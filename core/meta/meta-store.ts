@@ -1,12 +1,15 @@
 // MetaStore: the narrow interface over a transactional ordered key-value store that all metadata stands on.
 // Adapters (memory, level on the journal; etcd and PostgreSQL later) are held to one contract suite,
-// test/contracts/meta-store.ts. Rules:
-// - Transactions are optimistic and serializable: every read adds a conflict unless it is a snapshot read;
-//   commit fails with CONFLICT when a read key or range was changed by a transaction that committed after
-//   this one's first read. A transaction that will not commit may see an inconsistent state: do not assert
-//   on what it read before commit.
+// test/contracts/meta-store.ts. How it works and is stored: docs/internals/metadata-store.md. Rules:
+// - Transactions are optimistic and serializable. A read returns the newest visible state and adds a
+//   conflict unless it is a snapshot read; commit fails with CONFLICT when a transaction that committed after
+//   the read changed what it read. A transaction that will not commit may see an inconsistent state (`transact`
+//   never lets an error out that rests on one).
+// - A transaction sees its own writes, in snapshot reads too. Writes alone (blind) never conflict.
 // - Only durable commits are visible.
-// - Values are at most limits.metaValueBytesMax; the other limits are in core/base/limits.ts.
+// - Bytes given to a store must not change afterwards; bytes that it returns must not be modified.
+// - Keys have 1 to limits.metaKeyBytesMax bytes, values at most limits.metaValueBytesMax; the other limits are
+//   in core/base/limits.ts too. Keys that begin with O or T belong to the store (outbox, transactions).
 
 export interface KeyRange {
   /** Inclusive. */
@@ -16,6 +19,7 @@ export interface KeyRange {
 }
 
 export interface RangeRead extends KeyRange {
+  /** At most limits.metaRangeEntriesMax. */
   readonly limit: number;
   readonly reverse?: boolean;
 }
@@ -38,14 +42,17 @@ export interface MetaTransaction extends MetaReader {
   delete(key: Uint8Array): void;
   /** Queues `value` on an outbox topic (design 6): visible iff this commits, in commit order. */
   outbox(topic: string, value: Uint8Array): void;
-  /** A random 16-byte token put into the write set: after COMMIT_UNKNOWN a retry that finds it has committed. */
+  /** A random 16-byte token put into the write set: after COMMIT_UNKNOWN a retry that finds its row (`tokenKey`
+   *  of core/meta/store/keyspace.ts) has committed. Of two attempts with one token, at most one commits. */
   token(token: Uint8Array): void;
-  /** Validates and queues synchronously in the calling turn; resolves when durable and visible.
-   *  @throws CoreError CONFLICT, TRANSACTION_TOO_LARGE, TRANSACTION_TOO_OLD, COMMIT_UNKNOWN, DISK_OFFLINE */
+  /** Validates and queues synchronously in the calling turn; resolves when durable and visible. Without
+   *  writes it only validates, at the newest visible state.
+   *  @throws CoreError CONFLICT, TRANSACTION_TOO_LARGE, TRANSACTION_TOO_OLD, COMMIT_UNKNOWN, DISK_OFFLINE, BUSY */
   commit(): Promise<CommitPosition>;
 }
 
-/** Position of a commit: compares and sorts as a byte string within one store. */
+/** Position of a commit or of an outbox entry: compares and sorts as a byte string within one store. A
+ *  commit's own position stands right before its outbox entries. */
 export type CommitPosition = string;
 
 export interface OutboxEntry {
@@ -55,10 +62,13 @@ export interface OutboxEntry {
 
 export interface MetaStore extends MetaReader {
   begin(): MetaTransaction;
-  /** Runs `body` in a transaction and commits, again on CONFLICT up to the retry limit; on COMMIT_UNKNOWN
-   *  looks for the token and answers the committed result or runs again. `body` must be repeatable. */
+  /** Runs `body` in a transaction and commits, again on CONFLICT and TRANSACTION_TOO_OLD up to the retry limits.
+   *  Stores whose commits can be unknown while they go on (not the local ones) add a token; on COMMIT_UNKNOWN
+   *  they look for it and answer the committed result or run again. `body` must be repeatable; an error that
+   *  it throws ends the attempts only if what it read still holds. */
   transact<T>(body: (transaction: MetaTransaction) => Promise<T>): Promise<T>;
-  /** Resolves at the first commit that changes `key` after the call; rejects when cancelled. */
+  /** Resolves when the first commit that writes `key` becomes visible after the call; rejects with CANCELLED,
+   *  or the reason why the store ended. @throws CoreError BUSY above limits.metaWatchersMax */
   watch(key: Uint8Array): { readonly changed: Promise<void>; cancel(): void };
   /** Entries of a topic after `after` (from the start when undefined), in position order; never one before a position already returned. */
   readOutbox(
@@ -66,6 +76,10 @@ export interface MetaStore extends MetaReader {
     after: CommitPosition | undefined,
     limit: number,
   ): Promise<OutboxEntry[]>;
+  /** Removes entries up to and including `through`. */
   trimOutbox(topic: string, through: CommitPosition): Promise<void>;
+  /** A bounded step of housekeeping (drops commit tokens past limits.commitTokenKeptMs): call every few seconds. */
+  maintain(): Promise<void>;
+  /** Waits for the commits under way; everything later fails with UNAVAILABLE. */
   close(): Promise<void>;
 }
