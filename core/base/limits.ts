@@ -79,8 +79,36 @@ export const limits = {
   /** Control part of a frame and payload of a frame. */
   rpcControlBytesMax: 1 * MiB,
   rpcPayloadBytesMax: 4 * MiB + 64 * KiB,
-  rpcInFlightMax: 1024,
   rpcDeadlineMs: 30_000,
+  /** A frame carries at most this much of a payload, so that a small call waits for one piece of a large
+   *  one and not for the whole (0.1 ms on a local socket). */
+  rpcPieceBytes: 512 * KiB,
+  /** A request that moves more than this, both ways together, takes byte credits of its lane; others take
+   *  one request credit. So queued bulk work never holds a small call back. */
+  rpcSmallBytes: 64 * KiB,
+  /** Request credits of a lane per connection. */
+  rpcLaneRequests: 256,
+  /** Byte credits of a lane: of one connection, and of all connections of a server together. A server with
+   *  many peers gives each its share, never less than one largest request. */
+  rpcLaneBytes: 32 * MiB,
+  rpcLaneBytesTotal: 128 * MiB,
+  /** Calls of one client that wait for credits or for a connection; BUSY beyond. */
+  rpcWaitingMax: 4096,
+  /** A server starts no further request of a peer that leaves this much unread. */
+  rpcUnreadBytesMax: 8 * MiB,
+  /** Connections of one server. */
+  rpcConnectionsMax: 64,
+  /** A peer that has not shown its token by then is disconnected. */
+  rpcHelloMs: 5_000,
+  /** Control part of a frame before the token was accepted. */
+  rpcHelloBytesMax: 4 * KiB,
+  /** How long a call waits for a connection before it is UNAVAILABLE: longer than a role's restart. */
+  rpcConnectWaitMs: 10_000,
+  /** Pauses between attempts to connect, doubled from min to max. */
+  rpcBackoffMsMin: 20,
+  rpcBackoffMsMax: 1_000,
+  /** A stopping server waits this long for running requests. */
+  rpcDrainMs: 10_000,
 } as const;
 
 assert(limits.journaledBytesMax < limits.journalRecordBytesMax, 'a journaled update fits a record');
@@ -91,6 +119,14 @@ assert(
   'inline content leaves room in its row',
 );
 assert(limits.objectChunkBytes <= limits.rpcPayloadBytesMax, 'a chunk fits a frame');
+assert(
+  limits.rpcLaneBytes >= 2 * limits.rpcPayloadBytesMax,
+  'the largest request and its answer fit the byte credits',
+);
+assert(
+  limits.rpcLaneBytesTotal >= limits.rpcLaneBytes,
+  'one connection does not exceed the credits of the server',
+);
 assert(
   limits.metaTransactionBytesMax < limits.journalRecordBytesMax,
   'a transaction fits a record',

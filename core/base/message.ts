@@ -115,7 +115,7 @@ function compile(name: string, fields: Fields): Compiled {
     const rule =
       spec.shape === 'many' ? 'repeated' : spec.shape === 'optional' ? 'optional' : undefined;
     if (typeof spec.wire === 'string') {
-      const options = spec.shape === 'optional' ? { proto3_optional: true } : undefined;
+      const options = spec.shape === 'optional' ? optionalOf(spec.wire) : undefined;
       type.add(new protobuf.Field(field, spec.tag, spec.wire, rule, undefined, options));
       continue;
     }
@@ -128,6 +128,11 @@ function compile(name: string, fields: Fields): Compiled {
     wrapped.typeDefault = null;
   }
   return { type, entries };
+}
+
+/** protobufjs fails to compile an optional `bytes` field that has no default of its own. */
+function optionalOf(wire: Scalar): { proto3_optional: true; default?: string } {
+  return wire === 'bytes' ? { proto3_optional: true, default: '' } : { proto3_optional: true };
 }
 
 function checkIntegers(

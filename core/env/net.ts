@@ -5,12 +5,17 @@ export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
 export interface Connection {
-  /** Queues the parts in order; false when the peer is slow: wait for `onDrain`. */
+  /** Queues the parts in order; they must not change until the kernel has them. False when the peer is slow:
+   *  wait for `onDrain`. What is written in one turn of the event loop goes out in one system call. */
   write(parts: readonly Uint8Array[]): boolean;
   /** Bytes queued and not yet taken by the kernel. */
   readonly queuedBytes: number;
-  /** Chunks are owned by the receiver. Set before the first turn ends, or bytes are lost. */
-  onData: (chunk: Uint8Array) => void;
+  /** Set before the first turn ends, or bytes are lost. The bytes are valid until the callback returns:
+   *  copy what outlives it. */
+  onData: (bytes: Uint8Array) => void;
+  /** Asked before each read: memory that the next bytes should be read into, so that a large payload is
+   *  received without a copy. `onData` then gets the filled part of it. Undefined: the connection's own. */
+  readInto: () => Uint8Array | undefined;
   onDrain: () => void;
   /** Called once; the error is absent after an orderly end. */
   onClose: (error?: Error) => void;

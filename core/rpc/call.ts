@@ -18,6 +18,12 @@ export interface Call<Request extends object, Response extends object> {
   readonly lane: Lane;
   readonly request: Message<Request>;
   readonly response: Message<Response>;
+  /** The control messages carry a checksum of the payload, which the receiver verifies: the frames need
+   *  none of their own. For calls that move chunks. */
+  readonly payloadProtected?: boolean;
+  /** The most payload that an answer usually has: taken from the lane's byte credits, so that answers to
+   *  many calls cannot fill the memory of either side. Calls whose answers vary give it in CallOptions. */
+  readonly answerBytes?: number;
 }
 
 export function defineCall<Request extends object, Response extends object>(
@@ -35,11 +41,17 @@ export interface Answer<Response> {
 export interface CallOptions {
   /** Sent as given, without a copy; must not change until the call returns. */
   readonly payload?: readonly Uint8Array[];
+  /** limits.rpcDeadlineMs when absent. */
   readonly deadlineMs?: number;
+  /** Payload expected in the answer; overrides `Call.answerBytes`. */
+  readonly answerBytes?: number;
+  /** Gives the call up: it rejects with CANCELLED and the server is told. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RpcClient {
-  /** @throws CoreError with the server's code; UNAVAILABLE before sending, DEADLINE_EXCEEDED when the outcome is unknown */
+  /** @throws CoreError with the server's code; UNAVAILABLE or BUSY when it was not sent, CANCELLED,
+   *  DEADLINE_EXCEEDED when the outcome is unknown */
   call<Request extends object, Response extends object>(
     call: Call<Request, Response>,
     request: Request,
@@ -51,6 +63,10 @@ export interface CallContext {
   readonly capability: Capability;
   /** Name of the peer's role, for logs. */
   readonly peer: string;
+  /** Monotonic time (Clock.now) at which the caller stops waiting. */
+  readonly deadlineAtMs?: number;
+  /** Becomes true while the handler runs when the caller gave up or is gone: long work may stop. */
+  readonly cancelled?: boolean;
 }
 
 export interface HandlerAnswer<Response> {

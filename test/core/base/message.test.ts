@@ -53,6 +53,14 @@ describe('message', () => {
     });
   });
 
+  test('optional bytes are absent or there, empty ones too', () => {
+    const Blob = message('Blob', { raw: optional(bytes(1)) });
+    assert.deepEqual(Blob.decode(Blob.encode({})), {});
+    assert.deepEqual(Blob.decode(Blob.encode({ raw: Buffer.alloc(0) })), { raw: Buffer.alloc(0) });
+    const raw = Buffer.from('x');
+    assert.deepEqual(Blob.decode(Blob.encode({ raw })), { raw });
+  });
+
   test('unknown fields survive a rewrite by an older build', () => {
     const older = OlderOuter.decode(Outer.encode(value));
     const rewritten = keepUnknown(older, { x: 7 });

@@ -1,0 +1,52 @@
+// The calls that a process answers. `register` is the only way in; whoever may call what is decided here
+// and nowhere else (default deny, P6).
+
+import { assert } from '../base/assert.ts';
+import { CoreError } from '../base/errors.ts';
+import type { Call, CallContext, Capability, Handler, HandlerAnswer, RpcRegistry } from './call.ts';
+
+const rank = { read: 1, write: 2, operator: 3 } as const satisfies Record<Capability, number>;
+
+/** A call with its handler, types erased at this one border: register() takes them as a matching pair. */
+export interface RegisteredCall {
+  readonly call: Call<object, object>;
+  readonly handler: Handler<object, object>;
+}
+
+export class CallTable implements RpcRegistry {
+  private readonly calls = new Map<number, RegisteredCall>();
+
+  register<Request extends object, Response extends object>(
+    call: Call<Request, Response>,
+    handler: Handler<Request, Response>,
+  ): void {
+    assert(call.id > 0 && call.id <= 0xffff, `call id ${call.id} of ${call.name}`);
+    assert(!this.calls.has(call.id), `call ${call.id} (${call.name}) is registered twice`);
+    this.calls.set(call.id, { call, handler } as unknown as RegisteredCall);
+  }
+
+  /** @throws CoreError NOT_IMPLEMENTED, ACCESS_DENIED */
+  admitted(id: number, capability: Capability): RegisteredCall {
+    const found = this.calls.get(id);
+    if (found === undefined)
+      throw new CoreError('NOT_IMPLEMENTED', `this process does not answer call ${id}`);
+    if (rank[capability] < rank[found.call.capability]) {
+      const { name, capability: needed } = found.call;
+      throw new CoreError(
+        'ACCESS_DENIED',
+        `${name} needs ${needed}, the token carries ${capability}`,
+      );
+    }
+    return found;
+  }
+}
+
+/** Runs a handler on encoded input. @throws CoreError */
+export async function execute(
+  { call, handler }: RegisteredCall,
+  control: Uint8Array,
+  payload: Uint8Array,
+  context: CallContext,
+): Promise<HandlerAnswer<object>> {
+  return await handler(call.request.decode(control), payload, context);
+}

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { CoreError } from '../../../../core/base/errors.ts';
+import type { Address, Connection, Listener } from '../../../../core/env/net.ts';
+import { nodeNet } from '../../../../core/env/node/net.ts';
+import { eventually } from '../../rpc/rig.ts';
+
+describe('net', () => {
+  let directory: string;
+  let listener: Listener | undefined;
+  let accepted: Connection[];
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'lampyr-net-'));
+    accepted = [];
+  });
+  afterEach(async () => {
+    for (const connection of accepted) connection.destroy();
+    await listener?.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const addresses: Record<string, () => Address> = {
+    unix: () => ({ kind: 'unix', path: join(directory, 's') }),
+    tcp: () => ({ kind: 'tcp', host: '127.0.0.1', port: 0 }),
+  };
+  for (const [kind, address] of Object.entries(addresses)) {
+    test(`${kind}: parts arrive in order, both ways, and into the memory that is named`, async () => {
+      const received: Buffer[] = [];
+      const target = Buffer.alloc(100);
+      listener = await nodeNet.listen(address(), (connection) => {
+        accepted.push(connection);
+        connection.onData = (bytes) => {
+          received.push(Buffer.from(bytes));
+          connection.write([Buffer.from('pong')]);
+        };
+        connection.readInto = () => target;
+      });
+      const client = await nodeNet.connect(listener.address, 1000);
+      let answer = '';
+      client.onData = (bytes) => (answer += Buffer.from(bytes).toString());
+      client.write([Buffer.from('a'), Buffer.from('b')]);
+      client.write([Buffer.from('c')]);
+      await eventually(() => answer === 'pong', 'an answer');
+      assert.equal(Buffer.concat(received).toString(), 'abc');
+      // The memory for the first read was chosen when the connection was made.
+      client.write([Buffer.from('def')]);
+      await eventually(() => answer === 'pongpong', 'another answer');
+      assert.equal(target.subarray(0, 3).toString(), 'def');
+      let closed = false;
+      (accepted[0] as Connection).onClose = () => (closed = true);
+      client.write([Buffer.from('last')]);
+      client.end();
+      await eventually(() => closed, 'the end');
+      assert.equal(Buffer.concat(received).toString(), 'abcdeflast');
+    });
+  }
+
+  test('a slow peer makes write answer false, and onDrain follows when it reads', async () => {
+    listener = await nodeNet.listen((addresses['unix'] as () => Address)(), (connection) => {
+      accepted.push(connection);
+      connection.pause();
+    });
+    const client = await nodeNet.connect(listener.address, 1000);
+    let drained = false;
+    client.onDrain = () => (drained = true);
+    const part = Buffer.alloc(256 * 1024);
+    let writes = 1;
+    while (client.write([part])) writes++;
+    assert.ok(writes < 20 && client.queuedBytes > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(drained, false);
+    accepted[0]?.resume();
+    await eventually(() => drained, 'drained');
+    assert.equal(client.queuedBytes, 0);
+    client.destroy();
+  });
+
+  test('a socket file is private, is taken over when stale, and refused when in use', async () => {
+    const path = join(directory, 's');
+    listener = await nodeNet.listen({ kind: 'unix', path }, (connection) =>
+      accepted.push(connection),
+    );
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    const again = nodeNet.listen({ kind: 'unix', path }, () => undefined);
+    await assert.rejects(
+      again,
+      (error) => error instanceof CoreError && error.errorName === 'BUSY',
+    );
+    const long = nodeNet.listen({ kind: 'unix', path: `/tmp/${'x'.repeat(110)}` }, () => undefined);
+    await assert.rejects(long, /longer than the 107 bytes/);
+  });
+
+  test('nobody there is UNAVAILABLE', async () => {
+    const connecting = nodeNet.connect({ kind: 'unix', path: join(directory, 'none') }, 1000);
+    await assert.rejects(
+      connecting,
+      (error) => error instanceof CoreError && error.errorName === 'UNAVAILABLE',
+    );
+  });
+});
