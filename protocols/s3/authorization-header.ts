@@ -1,0 +1,105 @@
+// Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…
+// ("Authenticating Requests: Using the Authorization Header", AWS S3 API reference.)
+
+import { err, ok, type Result } from '../../core/base/result.ts';
+import { formatAmzDate, parseAmzDate, parseHttpDate } from './amz-date.ts';
+import { algorithm } from './canonical-request.ts';
+import {
+  parseCredential,
+  parseSignedHeaders,
+  signatureV2Refused,
+  type SignedRequest,
+} from './credential.ts';
+import { S3Error } from './errors.ts';
+import { parsePayloadMode } from './payload-mode.ts';
+import type { RawRequest } from './raw-request.ts';
+
+function malformed(detail: string): S3Error {
+  const message = `The authorization header is malformed; ${detail}`;
+  return new S3Error('AuthorizationHeaderMalformed', message);
+}
+
+/** @param header value of Authorization, not empty. */
+export function parseHeaderAuthorization(
+  request: RawRequest,
+  header: string,
+): Result<SignedRequest, S3Error> {
+  const components = splitComponents(header);
+  if (!components.ok) return components;
+  const date = requestDate(request);
+  if (date === undefined) {
+    const message = 'AWS authentication requires a valid Date or x-amz-date header.';
+    return err(new S3Error('AccessDenied', message));
+  }
+  const credential = parseCredential(components.value.Credential, malformed);
+  if (!credential.ok) return credential;
+  if (!date.amzDate.startsWith(credential.value.scope.date)) {
+    return err(malformed('Invalid credential date. Date is not the same as X-Amz-Date.'));
+  }
+  const signedHeaders = parseSignedHeaders(request, components.value.SignedHeaders, malformed);
+  if (!signedHeaders.ok) return signedHeaders;
+  const payloadHash = request.header('x-amz-content-sha256');
+  if (payloadHash === undefined) {
+    const message = 'Missing required header for this request: x-amz-content-sha256';
+    return err(new S3Error('InvalidRequest', message));
+  }
+  const payload = parsePayloadMode(payloadHash);
+  if (!payload.ok) return payload;
+  return ok({
+    kind: 'header',
+    ...credential.value,
+    signedHeaders: signedHeaders.value,
+    signature: components.value.Signature,
+    ...date,
+    expiresSeconds: undefined,
+    sessionToken: request.header('x-amz-security-token'),
+    payload: payload.value,
+    payloadHash,
+  });
+}
+
+/** x-amz-date; without it Date, in either form. */
+function requestDate(request: RawRequest): { amzDate: string; signedAtMs: number } | undefined {
+  const stated = request.header('x-amz-date');
+  const date = request.header('date') ?? '';
+  const signedAtMs =
+    stated === undefined ? (parseAmzDate(date) ?? parseHttpDate(date)) : parseAmzDate(stated);
+  return signedAtMs === undefined ? undefined : { amzDate: formatAmzDate(signedAtMs), signedAtMs };
+}
+
+const componentNames = ['Credential', 'SignedHeaders', 'Signature'] as const;
+const oneSpace = "one and only one ' ' (space) required.";
+type Components = Record<(typeof componentNames)[number], string>;
+
+function splitComponents(header: string): Result<Components, S3Error> {
+  const at = header.indexOf(' ');
+  const scheme = at < 0 ? header : header.slice(0, at);
+  if (scheme === 'AWS') return err(signatureV2Refused());
+  if (at < 0) return err(invalidArgument(header, `Authorization header is invalid -- ${oneSpace}`));
+  if (scheme !== algorithm) return err(invalidArgument(scheme, 'Unsupported Authorization Type'));
+  const pieces = header.slice(at + 1).split(',');
+  if (pieces.length !== componentNames.length) {
+    const needed = 'the authorization header requires three components:';
+    return err(malformed(`${needed} Credential, SignedHeaders, and Signature.`));
+  }
+  const components: Partial<Components> = {};
+  for (const piece of pieces) {
+    const component = piece.trim();
+    const equals = component.indexOf('=');
+    if (equals < 0) {
+      return err(malformed(`the authorization component "${component}" is malformed.`));
+    }
+    const name = componentNames.find((known) => known === component.slice(0, equals));
+    if (name !== undefined) components[name] = component.slice(equals + 1);
+  }
+  const { Credential, SignedHeaders, Signature } = components;
+  if (Credential === undefined) return err(malformed('missing Credential.'));
+  if (SignedHeaders === undefined) return err(malformed('missing SignedHeaders.'));
+  if (Signature === undefined) return err(malformed('missing Signature.'));
+  return ok({ Credential, SignedHeaders, Signature });
+}
+
+function invalidArgument(value: string, message: string): S3Error {
+  const fields = { ArgumentName: 'Authorization', ArgumentValue: value };
+  return new S3Error('InvalidArgument', message, fields);
+}
