@@ -1,0 +1,346 @@
+// Answers of the listing calls: ListBuckets, ListObjects v1 and v2, ListObjectVersions, ListMultipartUploads,
+// ListParts. Element order is that of S3. Names are encoded only when the client asked for it.
+
+import {
+  checksumElement,
+  type ChecksumAlgorithm,
+  type ChecksumType,
+  type ShownChecksum,
+} from './checksum-names.ts';
+import { quotedETag } from './conditions.ts';
+import { isoSeconds } from './http-date.ts';
+import { type ListParameters, urlEncode } from './listing.ts';
+import { element, leaf, leafIf, xmlDocument } from './xml-writer.ts';
+
+export interface Owner {
+  readonly id: string;
+  readonly displayName: string;
+}
+
+export interface ListedObject {
+  readonly key: Uint8Array;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly lastModifiedMs: number;
+  readonly storageClass: string;
+  readonly owner: Owner;
+  readonly checksumAlgorithm?: ChecksumAlgorithm;
+  readonly checksumType?: ChecksumType;
+}
+
+export interface ListedVersion extends ListedObject {
+  readonly versionId: string;
+  readonly isLatest: boolean;
+  readonly deleteMarker: boolean;
+}
+
+interface Page<Item> {
+  readonly objects: readonly Item[];
+  readonly commonPrefixes: readonly Uint8Array[];
+  readonly next?: Uint8Array;
+}
+
+type Encode = (name: string) => string;
+const verbatim: Encode = (name) => name;
+const encoderOf = (parameters: ListParameters): Encode =>
+  parameters.urlEncoding ? urlEncode : verbatim;
+
+export function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+}
+
+export function owner(who: Owner, name = 'Owner'): string {
+  return element(name, leaf('ID', who.id) + leaf('DisplayName', who.displayName));
+}
+
+export interface ListBucketsAnswer {
+  readonly owner: Owner;
+  readonly buckets: readonly {
+    readonly name: string;
+    readonly createdMs: number;
+    readonly region: string;
+  }[];
+  readonly token?: string;
+  readonly prefix?: string;
+}
+
+export function listBucketsDocument(answer: ListBucketsAnswer): string {
+  let buckets = '';
+  for (const { name, createdMs, region } of answer.buckets) {
+    buckets += element(
+      'Bucket',
+      leaf('Name', name) +
+        leaf('CreationDate', isoSeconds(createdMs)) +
+        leaf('BucketRegion', region),
+    );
+  }
+  return xmlDocument(
+    'ListAllMyBucketsResult',
+    owner(answer.owner) +
+      element('Buckets', buckets) +
+      leafIf('ContinuationToken', answer.token) +
+      leafIf('Prefix', answer.prefix),
+  );
+}
+
+/** The same last second on every object of a page is the common case: one conversion serves many rows. */
+class Dates {
+  private second = -1;
+  private shown = '';
+
+  show(ms: number): string {
+    const second = Math.floor(ms / 1000);
+    if (second !== this.second) {
+      this.second = second;
+      this.shown = isoSeconds(ms);
+    }
+    return this.shown;
+  }
+}
+
+function contents(objects: readonly ListedObject[], encode: Encode, withOwner: boolean): string {
+  const dates = new Dates();
+  let out = '';
+  for (const object of objects) {
+    out += `<Contents>${leaf('Key', encode(text(object.key)))}${summary(object, dates)}${
+      withOwner ? owner(object.owner) : ''
+    }${leaf('StorageClass', object.storageClass)}</Contents>`;
+  }
+  return out;
+}
+
+function summary(object: ListedObject, dates: Dates): string {
+  return `<LastModified>${dates.show(object.lastModifiedMs)}</LastModified>${leaf(
+    'ETag',
+    quotedETag(object.etag),
+  )}${leafIf('ChecksumAlgorithm', object.checksumAlgorithm)}${leafIf(
+    'ChecksumType',
+    object.checksumType,
+  )}<Size>${object.sizeBytes}</Size>`;
+}
+
+function commonPrefixes(prefixes: readonly Uint8Array[], encode: Encode): string {
+  let out = '';
+  for (const prefix of prefixes)
+    out += element('CommonPrefixes', leaf('Prefix', encode(text(prefix))));
+  return out;
+}
+
+/** Elements that repeat the request, shared by all listings of a bucket. */
+function echo(parameters: ListParameters, encode: Encode): string {
+  const { delimiter, urlEncoding } = parameters;
+  return (
+    leafIf('Delimiter', delimiter === '' ? undefined : encode(delimiter)) +
+    leafIf('EncodingType', urlEncoding ? 'url' : undefined)
+  );
+}
+
+export interface ListObjectsAnswer {
+  readonly bucket: string;
+  readonly parameters: ListParameters;
+  readonly marker: string;
+  readonly page: Page<ListedObject>;
+}
+
+/** Version 1. NextMarker is there only with a delimiter: without one the last key serves. */
+export function listObjectsDocument(answer: ListObjectsAnswer): string {
+  const { parameters, page } = answer;
+  const encode = encoderOf(parameters);
+  const next =
+    page.next !== undefined && parameters.delimiter !== '' ? encode(text(page.next)) : undefined;
+  return xmlDocument(
+    'ListBucketResult',
+    leaf('Name', answer.bucket) +
+      leaf('Prefix', encode(parameters.prefix)) +
+      leaf('Marker', encode(answer.marker)) +
+      leafIf('NextMarker', next) +
+      leaf('MaxKeys', parameters.maxKeys) +
+      echo(parameters, encode) +
+      leaf('IsTruncated', page.next !== undefined) +
+      contents(page.objects, encode, true) +
+      commonPrefixes(page.commonPrefixes, encode),
+  );
+}
+
+export interface ListObjectsV2Answer {
+  readonly bucket: string;
+  readonly parameters: ListParameters;
+  readonly page: Page<ListedObject>;
+  /** As the client sent them. */
+  readonly continuationToken?: string;
+  readonly startAfter?: string;
+  readonly nextToken?: string;
+  readonly fetchOwner: boolean;
+}
+
+export function listObjectsV2Document(answer: ListObjectsV2Answer): string {
+  const { parameters, page, startAfter } = answer;
+  const encode = encoderOf(parameters);
+  return xmlDocument(
+    'ListBucketResult',
+    leaf('Name', answer.bucket) +
+      leaf('Prefix', encode(parameters.prefix)) +
+      leafIf('ContinuationToken', answer.continuationToken) +
+      leafIf('NextContinuationToken', answer.nextToken) +
+      leafIf('StartAfter', startAfter === undefined ? undefined : encode(startAfter)) +
+      leaf('KeyCount', page.objects.length + page.commonPrefixes.length) +
+      leaf('MaxKeys', parameters.maxKeys) +
+      echo(parameters, encode) +
+      leaf('IsTruncated', page.next !== undefined) +
+      contents(page.objects, encode, answer.fetchOwner) +
+      commonPrefixes(page.commonPrefixes, encode),
+  );
+}
+
+export interface ListVersionsAnswer {
+  readonly bucket: string;
+  readonly parameters: ListParameters;
+  readonly keyMarker: string;
+  readonly versionIdMarker: string;
+  readonly page: Page<ListedVersion> & { readonly nextVersionId?: string };
+}
+
+export function listVersionsDocument(answer: ListVersionsAnswer): string {
+  const { parameters, page } = answer;
+  const encode = encoderOf(parameters);
+  const dates = new Dates();
+  let versions = '';
+  for (const version of page.objects) {
+    const name =
+      leaf('Key', encode(text(version.key))) +
+      leaf('VersionId', version.versionId) +
+      leaf('IsLatest', version.isLatest);
+    versions += version.deleteMarker
+      ? element(
+          'DeleteMarker',
+          name + leaf('LastModified', dates.show(version.lastModifiedMs)) + owner(version.owner),
+        )
+      : element(
+          'Version',
+          name +
+            summary(version, dates) +
+            leaf('StorageClass', version.storageClass) +
+            owner(version.owner),
+        );
+  }
+  return xmlDocument(
+    'ListVersionsResult',
+    leaf('Name', answer.bucket) +
+      leaf('Prefix', encode(parameters.prefix)) +
+      leaf('KeyMarker', encode(answer.keyMarker)) +
+      leaf('VersionIdMarker', answer.versionIdMarker) +
+      leafIf('NextKeyMarker', page.next === undefined ? undefined : encode(text(page.next))) +
+      leafIf('NextVersionIdMarker', page.nextVersionId) +
+      leaf('MaxKeys', parameters.maxKeys) +
+      echo(parameters, encode) +
+      leaf('IsTruncated', page.next !== undefined) +
+      versions +
+      commonPrefixes(page.commonPrefixes, encode),
+  );
+}
+
+interface ListedUpload {
+  readonly key: Uint8Array;
+  readonly uploadId: string;
+  readonly initiatedMs: number;
+  readonly storageClass: string;
+  readonly owner: Owner;
+  readonly checksumAlgorithm?: ChecksumAlgorithm;
+  readonly checksumType?: ChecksumType;
+}
+
+export interface ListUploadsAnswer {
+  readonly bucket: string;
+  readonly parameters: ListParameters;
+  readonly keyMarker: string;
+  readonly uploadIdMarker: string;
+  readonly uploads: readonly ListedUpload[];
+  readonly commonPrefixes: readonly Uint8Array[];
+  readonly next?: { readonly key: Uint8Array; readonly uploadId: string };
+}
+
+export function listUploadsDocument(answer: ListUploadsAnswer): string {
+  const { parameters, next } = answer;
+  const encode = encoderOf(parameters);
+  let uploads = '';
+  for (const upload of answer.uploads) {
+    uploads += element(
+      'Upload',
+      leaf('Key', encode(text(upload.key))) +
+        leaf('UploadId', upload.uploadId) +
+        owner(upload.owner, 'Initiator') +
+        owner(upload.owner) +
+        leaf('StorageClass', upload.storageClass) +
+        leaf('Initiated', isoSeconds(upload.initiatedMs)) +
+        leafIf('ChecksumAlgorithm', upload.checksumAlgorithm) +
+        leafIf('ChecksumType', upload.checksumType),
+    );
+  }
+  return xmlDocument(
+    'ListMultipartUploadsResult',
+    leaf('Bucket', answer.bucket) +
+      leaf('KeyMarker', encode(answer.keyMarker)) +
+      leaf('UploadIdMarker', answer.uploadIdMarker) +
+      leafIf('NextKeyMarker', next === undefined ? undefined : encode(text(next.key))) +
+      leafIf('NextUploadIdMarker', next?.uploadId) +
+      leaf('Prefix', encode(parameters.prefix)) +
+      echo(parameters, encode) +
+      leaf('MaxUploads', parameters.maxKeys) +
+      leaf('IsTruncated', next !== undefined) +
+      uploads +
+      commonPrefixes(answer.commonPrefixes, encode),
+  );
+}
+
+interface ListedPart {
+  readonly partNumber: number;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly lastModifiedMs: number;
+  readonly checksum?: ShownChecksum;
+}
+
+export interface ListPartsAnswer {
+  readonly bucket: string;
+  readonly key: string;
+  readonly upload: ListedUpload;
+  readonly parts: readonly ListedPart[];
+  readonly partNumberMarker: number;
+  readonly maxParts: number;
+  readonly truncated: boolean;
+}
+
+export function listPartsDocument(answer: ListPartsAnswer): string {
+  const { upload, parts } = answer;
+  let rows = '';
+  for (const part of parts) {
+    const { checksum } = part;
+    rows += element(
+      'Part',
+      leaf('PartNumber', part.partNumber) +
+        leaf('LastModified', isoSeconds(part.lastModifiedMs)) +
+        leaf('ETag', quotedETag(part.etag)) +
+        leaf('Size', part.sizeBytes) +
+        (checksum === undefined ? '' : leaf(checksumElement(checksum.algorithm), checksum.value)),
+    );
+  }
+  return xmlDocument(
+    'ListPartsResult',
+    leaf('Bucket', answer.bucket) +
+      leaf('Key', answer.key) +
+      leaf('UploadId', upload.uploadId) +
+      leaf('PartNumberMarker', answer.partNumberMarker) +
+      leafIf(
+        'NextPartNumberMarker',
+        answer.truncated ? (parts.at(-1)?.partNumber ?? answer.partNumberMarker) : undefined,
+      ) +
+      leaf('MaxParts', answer.maxParts) +
+      leaf('IsTruncated', answer.truncated) +
+      rows +
+      owner(upload.owner, 'Initiator') +
+      owner(upload.owner) +
+      leaf('StorageClass', upload.storageClass) +
+      leafIf('ChecksumAlgorithm', upload.checksumAlgorithm) +
+      leafIf('ChecksumType', upload.checksumType),
+  );
+}
