@@ -32,6 +32,20 @@ export const limits = {
   journalRecordBytesMax: 2 * MiB,
   /** A group is closed at this size even when more records wait. */
   journalGroupBytesMax: 8 * MiB,
+  /** Bytes appended and not yet durable before `room` makes callers wait: a few groups. */
+  journalQueueBytesMax: 32 * MiB,
+  /** After this pause a mark proves that the last group was complete, so that damage to it is told from a
+   *  torn tail. Ten small syncs a second at most. */
+  journalIdleMarkMs: 100,
+
+  // --- journaled table ---------------------------------------------------------------------------
+  /** Changes held in memory before the table asks for a checkpoint. */
+  tableOverlayBytesMax: 64 * MiB,
+  /** Rows read from the store or written back to it that are kept for the next read. */
+  tableCacheBytesMax: 32 * MiB,
+  /** One synced batch of a flush. */
+  tableBatchRowsMax: 1_000,
+  tableBatchBytesMax: 1 * MiB,
 
   // --- metadata ----------------------------------------------------------------------------------
   /** Limits of a MetaStore transaction (design 5). */
@@ -114,6 +128,10 @@ export const limits = {
 assert(limits.journaledBytesMax < limits.journalRecordBytesMax, 'a journaled update fits a record');
 assert(limits.journalRecordBytesMax <= limits.journalGroupBytesMax, 'a record fits a group');
 assert(limits.journalGroupBytesMax * 2 <= limits.journalSegmentBytes, 'two groups fit a segment');
+assert(
+  limits.journalGroupBytesMax <= limits.journalQueueBytesMax,
+  'a whole group fits the queue before callers wait',
+);
 assert(
   limits.inlineBytesMax <= limits.metaValueBytesMax / 2,
   'inline content leaves room in its row',

@@ -24,7 +24,8 @@ export interface Kv {
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   /** One page, in key order (descending with `reverse`), at most `limit` entries. */
   range(range: KvRange): Promise<KvEntry[]>;
-  /** Atomic. With `sync` the batch and all earlier ones are durable when it returns. */
+  /** Atomic. With `sync` the batch is durable when it returns; earlier unsynced ones may still be lost
+   *  (LevelDB starts a new log file without syncing the old one). */
   batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void>;
   close(): Promise<void>;
 }

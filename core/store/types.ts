@@ -53,14 +53,21 @@ export interface JournalUser {
   /** After the last record; the user may then serve. */
   replayed(): Promise<void>;
   /** Makes every record below `below` recoverable without the journal: bytes placed and synced, `level`
-   *  batches written with sync. Updates go on meanwhile; later records may be included. */
+   *  batches written with sync. Updates go on meanwhile; later records may be included. Must not wait for
+   *  `Journal.room`. `onDurable` of every record below `below` has run before. */
   checkpoint(below: RecordNumber): Promise<void>;
+  /** The checkpoint is durable: no recovery will replay a record below `below` again, so that positions
+   *  freed by such records may be reused (rule 4). */
+  checkpointed?(below: RecordNumber): void;
 }
 
 export interface Journal {
   /** Queues a record; synchronous, so that records appended in one turn keep their order and share a group.
-   *  The parts must not change until the ticket is durable. @throws CoreError DISK_OFFLINE, LIMIT_EXCEEDED */
-  append(kind: RecordKind, parts: readonly Uint8Array[]): Ticket;
+   *  The parts must not change until the ticket is durable. `onDurable` is called synchronously when the
+   *  record became durable, in record order and before `Ticket.durable` resolves: the place to make a record
+   *  visible, since no checkpoint can come between. @throws CoreError DISK_OFFLINE, LIMIT_EXCEEDED, and BUSY
+   *  when callers that skip `room` overfill the queue */
+  append(kind: RecordKind, parts: readonly Uint8Array[], onDurable?: () => void): Ticket;
   /** Waits while the journal is full (rule 8). Call before `append` of `bytes`. */
   room(bytes: number): Promise<void>;
   /** Number of the newest durable record. */

@@ -1,0 +1,108 @@
+// Kv over `level` (LevelDB). What LevelDB does not promise, and this file does not pretend: a get does not
+// verify block checksums (values carry their own, core/store/table.ts), and a synced batch does not make
+// earlier unsynced ones durable, since LevelDB starts a new log file without syncing the old one.
+
+import { realpathSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { Level } from 'level';
+import { asBuffer } from '../../base/bytes.ts';
+import { CoreError } from '../../base/errors.ts';
+import type { Kv, KvEntry, KvMutation, KvRange } from '../kv.ts';
+
+type Store = Level<Buffer, Buffer>;
+
+/** LevelDB's block cache and memtable. Hot rows are cached above, in the table. */
+const cacheBytes = 16 * 1024 * 1024;
+const writeBufferBytes = 8 * 1024 * 1024;
+/** A page crosses the thread pool once; the default of 16 KiB would cut it into many trips. */
+const pageBytesMax = 8 * 1024 * 1024;
+
+/** LevelDB's file lock dies with a failed second open in the same process (POSIX drops a lock with any
+ *  closed descriptor of the file), so a second open must not reach it. */
+const openPaths = new Set<string>();
+
+class LevelKv implements Kv {
+  private readonly store: Store;
+  private readonly path: string;
+
+  constructor(store: Store, path: string) {
+    this.store = store;
+    this.path = path;
+  }
+
+  get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.store.get(asBuffer(key));
+  }
+
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return this.store.getMany(keys.map(asBuffer));
+  }
+
+  async range({ from, to, reverse = false, limit }: KvRange): Promise<KvEntry[]> {
+    const options = { gte: asBuffer(from), lt: asBuffer(to), reverse, limit };
+    // `highWaterMarkBytes` is classic-level's own and unknown to the types of `level`.
+    const iterator = this.store.iterator({
+      ...options,
+      highWaterMarkBytes: pageBytesMax,
+    } as object);
+    try {
+      return await iterator.all();
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void> {
+    const operations = mutations.map(({ key, value }) =>
+      value === undefined
+        ? { type: 'del' as const, key: asBuffer(key) }
+        : { type: 'put' as const, key: asBuffer(key), value: asBuffer(value) },
+    );
+    return this.store.batch(operations, options as object);
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+    openPaths.delete(this.path);
+  }
+}
+
+/**
+ * Opens or creates the store in directory `path`.
+ * @throws CoreError DISK_REFUSED when it is in use or damaged, with what to do.
+ */
+export async function openLevelKv(path: string): Promise<Kv> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const real = realpathSync(path);
+  if (openPaths.has(real)) throw inUse(path, 'this process');
+  openPaths.add(real);
+  const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+  const store: Store = new Level(real, { ...encodings });
+  try {
+    await store.open({ cacheSize: cacheBytes, writeBufferSize: writeBufferBytes } as object);
+  } catch (error) {
+    openPaths.delete(real);
+    throw refusal(path, error);
+  }
+  return new LevelKv(store, real);
+}
+
+function inUse(path: string, by: string): CoreError {
+  return new CoreError(
+    'DISK_REFUSED',
+    `${path} is already in use by ${by}; stop the other one, or choose another data directory`,
+  );
+}
+
+function refusal(path: string, error: unknown): CoreError {
+  const cause = (error as { cause?: { code?: string; message?: string } }).cause;
+  if (cause?.code === 'LEVEL_LOCKED') return inUse(path, 'another process');
+  const reason = cause?.message ?? (error as Error).message;
+  return new CoreError(
+    'DISK_REFUSED',
+    cause?.code === 'LEVEL_CORRUPTION'
+      ? `the index in ${path} is damaged: ${reason}; restore the data directory from a copy`
+      : `the index in ${path} cannot be opened: ${reason}; check the disk and the permissions of the directory`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,325 @@
+// The journal of a disk (design 4.6): records are numbered as they are appended, written in groups of whole
+// pages, and durable when their group's fdatasync returned. Group commit by completion: what was appended
+// while a group was in flight is the next group; there is no timer. A failed write or sync ends the journal
+// for good. Format and ordering rules: docs/internals/journal.md.
+
+import { CoreError } from '../base/errors.ts';
+import type { RecordNumber } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
+import type { Clock } from '../env/clock.ts';
+import type { Events } from '../env/events.ts';
+import { encodeMark, encodeSegmentHeader, markKind, pageBytes } from './journal-format.ts';
+import { pageUp, recordHeaderBytes } from './journal-format.ts';
+import { Group, GroupEncoder } from './journal-group.ts';
+import type { JournalPosition, SegmentRing } from './journal-ring.ts';
+import { RoomQueue } from './journal-room.ts';
+import type { Segment } from './journal-segment.ts';
+import type { Journal, JournalUser, RecordKind, Ticket } from './types.ts';
+
+export interface JournalStats {
+  readonly records: number;
+  readonly groups: number;
+  /** Written, headers and padding included. */
+  readonly bytes: number;
+  readonly checkpoints: number;
+  readonly queuedBytes: number;
+  readonly segments: number;
+  readonly freeBytes: number;
+}
+
+export interface JournalParts {
+  readonly ring: SegmentRing;
+  readonly users: readonly JournalUser[];
+  readonly clock: Clock;
+  readonly events: Events;
+  /** Freshly started; its header is durable. */
+  readonly segment: Segment;
+}
+
+export class DiskJournal implements Journal {
+  private readonly ring: SegmentRing;
+  private readonly users: readonly JournalUser[];
+  private readonly clock: Clock;
+  private readonly events: Events;
+  private readonly encoder = new GroupEncoder();
+
+  /** Waiting groups in order; only the last one still takes records. */
+  private readonly groups: Group[] = [];
+  private inFlight: Group | undefined;
+  private writing: Promise<void> | undefined;
+  private nextNumber: number;
+  private segment: Segment;
+  /** Invariant: every group below the tail is durable, and the tail's segment header is. */
+  private tail: JournalPosition;
+
+  private queuedBytes = 0;
+  private readonly waiting: RoomQueue;
+  private checkpointing: Promise<void> | undefined;
+  /** Newest record of a user; marks alone need no checkpoint. */
+  private lastUserNumber: number;
+  private idleTimer = false;
+  private ringChanged: () => void = () => undefined;
+
+  private failure: CoreError | undefined;
+  private closing: Promise<void> | undefined;
+  private readonly offlineListeners: ((error: CoreError) => void)[] = [];
+  private readonly counts = { records: 0, groups: 0, bytes: 0, checkpoints: 0 };
+
+  /** Made by `openJournal` after recovery. */
+  constructor({ ring, users, clock, events, segment }: JournalParts) {
+    const { generation, first, firstGroup } = segment.header as NonNullable<Segment['header']>;
+    this.ring = ring;
+    this.users = users;
+    this.clock = clock;
+    this.events = events;
+    this.segment = segment;
+    this.nextNumber = first;
+    this.lastUserNumber = first - 1;
+    this.tail = { number: first, generation, offset: pageBytes, group: firstGroup };
+    this.waiting = new RoomQueue((bytes) => this.admits(bytes));
+    ring.onChange = () => this.onRingChange();
+    ring.onFailure = (error) => this.goOffline(error, 'prewriting a journal segment');
+    ring.grow();
+  }
+
+  // --- appending ---------------------------------------------------------------------------------
+
+  append(kind: RecordKind, parts: readonly Uint8Array[], onDurable?: () => void): Ticket {
+    if (this.closing !== undefined) throw new CoreError('DISK_OFFLINE', 'the journal is closed');
+    const ticket = this.enqueue(kind, parts, onDurable);
+    this.lastUserNumber = ticket.number;
+    return ticket;
+  }
+
+  private enqueue(kind: number, parts: readonly Uint8Array[], onDurable?: () => void): Ticket {
+    if (this.failure !== undefined) throw this.failure;
+    let payloadBytes = 0;
+    for (const part of parts) payloadBytes += part.length;
+    const bytes = recordHeaderBytes + payloadBytes;
+    if (bytes > this.ring.recordBytesMax)
+      throw new CoreError('LIMIT_EXCEEDED', `a journal record of ${bytes} bytes`);
+    if (this.queuedBytes + bytes > 2 * limits.journalQueueBytesMax)
+      throw new CoreError('BUSY', 'the journal queue is full');
+    let group = this.groups.at(-1);
+    if (group === undefined || group.bytes + bytes > this.ring.groupBytesMax) {
+      group = new Group(this.nextNumber);
+      this.groups.push(group);
+    }
+    group.add({ kind, parts, payloadBytes, onDurable });
+    this.queuedBytes += bytes;
+    this.writing ??= this.writeGroups();
+    return { number: this.nextNumber++ as RecordNumber, durable: group.durable };
+  }
+
+  get durableNumber(): RecordNumber {
+    return (this.tail.number - 1) as RecordNumber;
+  }
+
+  room(bytes: number): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    const admitted = this.waiting.enter(bytes);
+    if (this.waiting.size > 0) this.relieve();
+    return admitted;
+  }
+
+  /** Space below the ring's reserve is for checkpoints and for records appended without `room` (rule 8). */
+  private admits(bytes: number): boolean {
+    const queued = this.queuedBytes + bytes;
+    if (this.queuedBytes > 0 && queued > limits.journalQueueBytesMax) return false;
+    return queued + this.ring.reserveBytes <= this.freeBytes;
+  }
+
+  private get freeBytes(): number {
+    const { generation, bytes } = headerOf(this.segment);
+    const offset = generation === this.tail.generation ? this.tail.offset : pageBytes;
+    return bytes - offset + this.ring.freeBytes;
+  }
+
+  // --- writing -----------------------------------------------------------------------------------
+
+  private async writeGroups(): Promise<void> {
+    // Whatever else this turn appends belongs to the same group.
+    await Promise.resolve();
+    try {
+      for (;;) {
+        this.inFlight = this.groups.shift();
+        if (this.inFlight === undefined) break;
+        // oxlint-disable-next-line no-await-in-loop -- one group in flight (rule 7)
+        await this.writeGroup(this.inFlight);
+      }
+    } catch (error) {
+      this.goOffline(error, 'writing the journal');
+    }
+    this.writing = undefined;
+    this.markWhenIdle();
+  }
+
+  private async writeGroup(group: Group): Promise<void> {
+    const bytes = pageUp(group.bytes);
+    let { offset } = this.tail;
+    let segmentHeader: Uint8Array | undefined;
+    if (offset + bytes > this.segment.bytes) {
+      this.segment = await this.nextSegment(group.first);
+      segmentHeader = encodeSegmentHeader(headerOf(this.segment));
+      offset = 0;
+    }
+    const { generation } = headerOf(this.segment);
+    const place = { salt: this.ring.salt, generation, group: this.tail.group, segmentHeader };
+    const parts = this.encoder.encode(group, place);
+    await this.segment.file.write(parts, offset);
+    await this.segment.file.sync();
+    if (this.failure !== undefined) throw this.failure;
+    const end = offset + bytes + (segmentHeader === undefined ? 0 : pageBytes);
+    this.tail = { number: group.last + 1, generation, offset: end, group: this.tail.group + 1 };
+    this.settle(group, bytes);
+  }
+
+  private async nextSegment(first: number): Promise<Segment> {
+    for (;;) {
+      const segment = this.ring.begin(this.tail.generation, first, this.tail.group);
+      if (segment !== undefined) return segment;
+      const changed = new Promise<void>((resolve) => {
+        this.ringChanged = resolve;
+      });
+      this.relieve();
+      // oxlint-disable-next-line no-await-in-loop -- until a checkpoint frees a segment
+      await changed;
+      if (this.failure !== undefined) throw this.failure;
+    }
+  }
+
+  private settle(group: Group, bytes: number): void {
+    this.inFlight = undefined;
+    this.queuedBytes -= group.bytes;
+    this.counts.groups++;
+    this.counts.records += group.records.length;
+    this.counts.bytes += bytes;
+    for (const { onDurable } of group.records) onDurable?.();
+    group.resolve();
+    this.waiting.grant();
+    this.checkpointWhenHalfFull();
+  }
+
+  // --- room and checkpoints ----------------------------------------------------------------------
+
+  private onRingChange(): void {
+    this.ring.grow();
+    this.ringChanged();
+    this.waiting.grant();
+    if (this.waiting.size > 0) this.relieve();
+  }
+
+  private checkpointWhenHalfFull(): void {
+    const due = this.ring.usedCount * 2 >= this.ring.count;
+    if (due && this.ring.reclaimable(this.tail.generation) > 0) this.startCheckpoint();
+  }
+
+  /** Somebody waits for space. */
+  private relieve(): void {
+    if (this.failure !== undefined) return;
+    this.ring.grow(true);
+    if (this.ring.reclaimable(this.tail.generation) > 0) this.startCheckpoint();
+  }
+
+  private startCheckpoint(): void {
+    // Its failure takes the journal offline, which is where it is reported.
+    this.checkpoint().catch(() => undefined);
+  }
+
+  checkpoint(): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.checkpointing ??= this.runCheckpoint().finally(() => {
+      this.checkpointing = undefined;
+    });
+    return this.checkpointing;
+  }
+
+  private async runCheckpoint(): Promise<void> {
+    const start = this.tail;
+    if (this.lastUserNumber < this.ring.superblock.current.number) return;
+    const below = start.number as RecordNumber;
+    try {
+      await Promise.all(this.users.map((user) => user.checkpoint(below)));
+      if (this.failure !== undefined) throw this.failure;
+      await this.ring.restartAt(start);
+      // Once the mark is durable, recovery can tell that this superblock was in use.
+      await this.mark();
+      for (const user of this.users) user.checkpointed?.(below);
+      this.counts.checkpoints++;
+    } catch (error) {
+      this.goOffline(error, 'a checkpoint');
+      throw this.failure;
+    }
+  }
+
+  private mark(): Promise<void> {
+    return this.enqueue(markKind, [encodeMark(this.ring.superblock.current.sequence)]).durable;
+  }
+
+  /** A group is provably whole once a later one exists; without one it could pass for a torn tail. */
+  private markWhenIdle(): void {
+    if (this.idleTimer || this.failure !== undefined || this.lastUserNumber !== this.durableNumber)
+      return;
+    this.idleTimer = true;
+    const seen = this.nextNumber;
+    this.clock.after(limits.journalIdleMarkMs, () => {
+      this.idleTimer = false;
+      if (this.failure !== undefined || this.closing !== undefined) return;
+      if (this.nextNumber === seen) this.mark().catch(() => undefined);
+      else if (this.writing === undefined) this.markWhenIdle();
+    });
+  }
+
+  // --- end ---------------------------------------------------------------------------------------
+
+  /** Calls `listener` once when the journal goes offline, at once if it already is. */
+  onOffline(listener: (error: CoreError) => void): void {
+    if (this.failure === undefined) this.offlineListeners.push(listener);
+    else listener(this.failure);
+  }
+
+  private goOffline(error: unknown, doing: string): void {
+    if (this.failure !== undefined) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    const failure = new CoreError(
+      'DISK_OFFLINE',
+      `${doing} failed: ${reason}; the disk serves no more: check it and restart, or replace it`,
+      { cause: error },
+    );
+    this.failure = failure;
+    this.events.emit('error', 'journal-offline', { doing, reason });
+    this.inFlight?.reject(failure);
+    for (const group of this.groups.splice(0)) group.reject(failure);
+    this.waiting.fail(failure);
+    this.ringChanged();
+    for (const listener of this.offlineListeners.splice(0)) listener(failure);
+  }
+
+  /** Writes what is queued and a last mark, then closes the files. Later appends throw DISK_OFFLINE. */
+  close(): Promise<void> {
+    this.closing ??= this.runClose();
+    return this.closing;
+  }
+
+  private async runClose(): Promise<void> {
+    await Promise.resolve();
+    await this.checkpointing?.catch(() => undefined);
+    if (this.failure === undefined) await this.mark().catch(() => undefined);
+    await this.writing;
+    await this.ring.close();
+  }
+
+  get stats(): JournalStats {
+    return {
+      ...this.counts,
+      queuedBytes: this.queuedBytes,
+      segments: this.ring.count,
+      freeBytes: this.freeBytes,
+    };
+  }
+}
+
+function headerOf(segment: Segment): NonNullable<Segment['header']> {
+  if (segment.header === undefined) throw new Error(`segment not in use: ${segment.path}`);
+  return segment.header;
+}

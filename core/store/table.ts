@@ -1,0 +1,210 @@
+// A journaled table: what the journal made durable is visible at once from an overlay in memory and goes to
+// the Kv with a checkpoint. Reads look at the overlay, the part being flushed, the row cache, then the Kv.
+// The Kv is never the durability point and never trusted: every row carries a checksum. Values given to
+// `apply` are copied; values returned are the table's own and must not be changed.
+
+import { Buffer } from 'node:buffer';
+import { assert } from '../base/assert.ts';
+import { asBuffer } from '../base/bytes.ts';
+import { CoreError } from '../base/errors.ts';
+import type { RecordNumber } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
+import type { Events } from '../env/events.ts';
+import type { Kv, KvEntry, KvMutation, KvRange } from '../env/kv.ts';
+import { RowCache } from './table-cache.ts';
+import { TableFlusher } from './table-flush.ts';
+import type { TableCheck } from './table-flush.ts';
+import { Overlay } from './table-overlay.ts';
+import type { OverlayValue } from './table-overlay.ts';
+import { RangeMerge } from './table-range.ts';
+import { decodeRow } from './table-row.ts';
+import type { Table } from './types.ts';
+
+export interface TableOptions {
+  /** For errors and events. */
+  readonly name: string;
+  readonly kv: Kv;
+  /** Goes before every key; at least one byte, not 0 first: those keys are the tables' summaries. */
+  readonly prefix: Uint8Array;
+  readonly events: Events;
+  /** The overlay passed its limit: ask the journal for a checkpoint. Called again only after a flush. */
+  readonly onLarge?: () => void;
+  readonly overlayBytesMax?: number;
+  readonly cacheBytesMax?: number;
+}
+
+/** @throws CoreError CORRUPT, or the Kv's error */
+export async function openTable(options: TableOptions): Promise<JournaledTable> {
+  assert(options.prefix.length > 0 && options.prefix[0] !== 0, 'a table prefix begins with 1…255');
+  const { kv, name, prefix, events } = options;
+  const flusher = new TableFlusher({ kv, name, prefix: asBuffer(prefix), events });
+  await flusher.open();
+  return new JournaledTable(options, flusher);
+}
+
+export class JournaledTable implements Table {
+  private readonly name: string;
+  private readonly kv: Kv;
+  private readonly prefix: Buffer;
+  private readonly flusher: TableFlusher;
+  private readonly cache: RowCache;
+  private readonly overlayBytesMax: number;
+  private readonly onLarge: () => void;
+
+  private active = new Overlay();
+  /** Being written to the Kv; still the newest state of its keys unless `active` knows better. */
+  private frozen: Overlay | undefined;
+  /** Grows when `frozen` is dropped: a Kv read that began before may have missed what was in it. */
+  private drops = 0;
+  private flushing: Promise<void> = Promise.resolve();
+  private largeReported = false;
+  private applied = 0;
+
+  /** Use `openTable`. */
+  constructor(options: TableOptions, flusher: TableFlusher) {
+    this.name = options.name;
+    this.kv = options.kv;
+    this.prefix = asBuffer(options.prefix);
+    this.flusher = flusher;
+    this.cache = new RowCache(options.cacheBytesMax ?? limits.tableCacheBytesMax);
+    this.overlayBytesMax = options.overlayBytesMax ?? limits.tableOverlayBytesMax;
+    this.onLarge = options.onLarge ?? (() => undefined);
+  }
+
+  // --- changes -----------------------------------------------------------------------------------
+
+  apply(number: RecordNumber, mutations: readonly KvMutation[]): void {
+    assert(number >= this.applied, `record ${number} applied after ${this.applied}`);
+    this.applied = number;
+    for (const { key, value } of mutations) {
+      const text = asBuffer(key).toString('latin1');
+      this.active.set(text, value === undefined ? null : Buffer.from(value));
+      this.cache.delete(text);
+    }
+    if (this.largeReported || this.overlayBytes <= this.overlayBytesMax) return;
+    this.largeReported = true;
+    this.onLarge();
+  }
+
+  get overlayBytes(): number {
+    return this.active.bytes + (this.frozen?.bytes ?? 0);
+  }
+
+  /** Everything applied so far is durable in the journal (rule 1), so all of it goes, not only what is
+   *  below `below`; a record below it that was not applied yet would be lost. */
+  flush(below: RecordNumber): Promise<void> {
+    assert(Number.isSafeInteger(below), 'a record number');
+    const run = this.flushing.then(() => this.runFlush());
+    this.flushing = run.catch(() => undefined);
+    return run;
+  }
+
+  private async runFlush(): Promise<void> {
+    // Left by a flush that failed.
+    if (this.frozen !== undefined) await this.writeFrozen(this.frozen);
+    if (this.active.size === 0) return;
+    this.frozen = this.active;
+    this.active = new Overlay();
+    await this.writeFrozen(this.frozen);
+  }
+
+  private async writeFrozen(frozen: Overlay): Promise<void> {
+    await this.flusher.write(frozen);
+    this.frozen = undefined;
+    this.drops++;
+    this.largeReported = false;
+    // What was written lately is read soon.
+    for (const [key, value] of frozen.entries())
+      if (this.active.get(key) === undefined) this.cache.set(key, value);
+  }
+
+  // --- reads -------------------------------------------------------------------------------------
+
+  get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const text = asBuffer(key).toString('latin1');
+    const known = this.lookup(text);
+    return known === undefined ? this.load(text) : (known ?? undefined);
+  }
+
+  private lookup(text: string): OverlayValue | undefined {
+    const changed = this.active.get(text);
+    if (changed !== undefined) return changed;
+    const flushed = this.frozen?.get(text);
+    return flushed === undefined ? this.cache.get(text) : flushed;
+  }
+
+  private async load(text: string): Promise<Uint8Array | undefined> {
+    const { drops } = this;
+    const key = this.kvKey(text);
+    return this.loaded(text, key, await this.kv.get(key), drops);
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    const texts = keys.map((key) => asBuffer(key).toString('latin1'));
+    const found = texts.map((text) => this.lookup(text));
+    const absent = texts.flatMap((_, index) => (found[index] === undefined ? [index] : []));
+    if (absent.length > 0) {
+      const { drops } = this;
+      const kvKeys = absent.map((index) => this.kvKey(texts[index] as string));
+      const rows = await this.kv.getMany(kvKeys);
+      for (const [at, index] of absent.entries())
+        found[index] =
+          this.loaded(texts[index] as string, kvKeys[at] as Buffer, rows[at], drops) ?? null;
+    }
+    return found.map((value) => value ?? undefined);
+  }
+
+  /** Verifies a row and caches it, unless the key was written since the read began. */
+  private loaded(
+    text: string,
+    key: Buffer,
+    row: Uint8Array | undefined,
+    drops: number,
+  ): Uint8Array | undefined {
+    const value = row === undefined ? undefined : this.decode(key, row);
+    const current =
+      drops === this.drops &&
+      this.active.get(text) === undefined &&
+      this.frozen?.get(text) === undefined;
+    if (current) this.cache.set(text, value ?? null);
+    return value;
+  }
+
+  /** One consistent page: the state of one moment, at which all Kv pages read are still current. */
+  async range({ from, to, reverse = false, limit }: KvRange): Promise<KvEntry[]> {
+    for (;;) {
+      const { drops } = this;
+      const merge = new RangeMerge(
+        { from: asBuffer(from), to: asBuffer(to), reverse, limit },
+        { prefix: this.prefix, decode: (key, row) => this.decode(key, row) },
+      );
+      while (drops === this.drops) {
+        const done = merge.result(this.active, this.frozen);
+        if (done !== undefined) return done;
+        // oxlint-disable-next-line no-await-in-loop -- page after page
+        merge.add(await this.kv.range(merge.nextPage()), this.active, this.frozen);
+      }
+    }
+  }
+
+  private kvKey(text: string): Buffer {
+    return Buffer.concat([this.prefix, Buffer.from(text, 'latin1')]);
+  }
+
+  private decode(key: Uint8Array, row: Uint8Array): Buffer {
+    const value = decodeRow(key, row);
+    if (value !== undefined) return value;
+    const hex = asBuffer(key).toString('hex', this.prefix.length);
+    throw new CoreError(
+      'CORRUPT',
+      `row ${hex} of table ${this.name} does not match its checksum; run lampyr fsck`,
+    );
+  }
+
+  // --- checks ------------------------------------------------------------------------------------
+
+  /** Reads every row and compares count and checksums with the summary, while reads and flushes go on. */
+  verify(): Promise<TableCheck> {
+    return this.flusher.verify();
+  }
+}

@@ -1,0 +1,19 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLevelKv } from '../../core/env/node/kv.ts';
+import { SimKv } from '../sim/kv.ts';
+import { kvContract } from './kv.ts';
+
+kvContract('level', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'lampyr-kv-'));
+  return {
+    kv: await openLevelKv(join(root, 'index')),
+    remove: () => rm(root, { recursive: true, force: true }),
+  };
+});
+
+kvContract('simulated', async () => ({
+  kv: new SimKv(),
+  remove: () => Promise.resolve(),
+}));

@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { isCoreError } from '../../../core/base/errors.ts';
+import type { RecordNumber } from '../../../core/base/ids.ts';
+import { Prng } from '../../../core/base/prng.ts';
+import { silentEvents } from '../../../core/env/events.ts';
+import type { Kv, KvEntry, KvMutation } from '../../../core/env/kv.ts';
+import type { JournaledTable } from '../../../core/store/table.ts';
+import { openTable } from '../../../core/store/table.ts';
+import { SimKv } from '../../sim/kv.ts';
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+const text = (value: Uint8Array): string => Buffer.from(value).toString('latin1');
+const put = (key: string, value: string): KvMutation => ({ key: bytes(key), value: bytes(value) });
+const del = (key: string): KvMutation => ({ key: bytes(key), value: undefined });
+const shown = (entries: readonly KvEntry[]): string[] =>
+  entries.map(([key, value]) => `${text(key)}=${text(value)}`);
+const number = (value: number): RecordNumber => value as RecordNumber;
+
+function open(
+  kv: Kv,
+  options: Partial<Parameters<typeof openTable>[0]> = {},
+): Promise<JournaledTable> {
+  return openTable({ name: 'test', kv, prefix: bytes('t'), events: silentEvents, ...options });
+}
+
+const all = { from: bytes(''), to: bytes('\xff\xff'), limit: 1000 };
+
+describe('journaled table', () => {
+  test('overlay, flushed and stored rows read alike, forward and backward', async () => {
+    const kv = new SimKv();
+    const table = await open(kv);
+    table.apply(number(1), [put('a', '1'), put('b', '1'), put('c', '1'), put('d', '1')]);
+    await table.flush(number(2));
+    assert.ok(table.overlayBytes === 0);
+    table.apply(number(2), [put('b', '2'), del('c'), put('bb', '2')]);
+    assert.deepEqual(shown(await table.range(all)), ['a=1', 'b=2', 'bb=2', 'd=1']);
+    assert.deepEqual(shown(await table.range({ ...all, reverse: true, limit: 3 })), [
+      'd=1',
+      'bb=2',
+      'b=2',
+    ]);
+    assert.deepEqual(shown(await table.range({ from: bytes('b'), to: bytes('d'), limit: 9 })), [
+      'b=2',
+      'bb=2',
+    ]);
+    const many = await table.getMany(['a', 'b', 'c', 'x', 'd'].map(bytes));
+    assert.deepEqual(
+      many.map((value) => (value === undefined ? undefined : text(value))),
+      ['1', '2', undefined, undefined, '1'],
+    );
+  });
+
+  test('a get of a fresh row is synchronous', async () => {
+    const table = await open(new SimKv());
+    table.apply(number(1), [put('k', 'v'), del('gone')]);
+    assert.equal(text(table.get(bytes('k')) as Uint8Array), 'v');
+    assert.equal(table.get(bytes('gone')), undefined);
+    assert.ok(table.get(bytes('unknown')) instanceof Promise);
+  });
+
+  test('values given to apply are copied', async () => {
+    const table = await open(new SimKv());
+    const value = bytes('before');
+    table.apply(number(1), [{ key: bytes('k'), value }]);
+    value.fill(0);
+    assert.equal(text(table.get(bytes('k')) as Uint8Array), 'before');
+  });
+
+  test('many removals do not hide what follows', async () => {
+    const table = await open(new SimKv());
+    const keys = Array.from({ length: 3000 }, (_, index) => String(index).padStart(5, '0'));
+    table.apply(
+      number(1),
+      keys.map((key) => put(key, 'v')),
+    );
+    await table.flush(number(2));
+    table.apply(number(2), keys.slice(0, 2990).map(del));
+    assert.deepEqual(shown(await table.range({ ...all, limit: 2 })), ['02990=v', '02991=v']);
+    assert.deepEqual(shown(await table.range({ ...all, limit: 100 })).length, 10);
+    assert.deepEqual(
+      shown(await table.range({ ...all, to: bytes('02992'), limit: 5, reverse: true })),
+      ['02991=v', '02990=v'],
+    );
+  });
+
+  test('a damaged row is an error that names the key, a lost or stale one is found by verify', async () => {
+    const kv = new SimKv();
+    const table = await open(kv);
+    table.apply(number(1), [put('a', '1'), put('b', '1'), put('c', '1')]);
+    await table.flush(number(2));
+    const stale = await kv.get(bytes('tb'));
+    table.apply(number(2), [put('b', '2')]);
+    await table.flush(number(3));
+    const fresh = await open(kv);
+    assert.deepEqual(await fresh.verify(), {
+      rows: 3,
+      damaged: [],
+      damagedCount: 0,
+      expectedRows: 3,
+      ok: true,
+    });
+    const lost = kv.copy();
+    lost.damage(bytes('ta'), undefined);
+    assert.equal((await (await open(lost)).verify()).ok, false);
+    const old = kv.copy();
+    old.damage(bytes('tb'), stale);
+    assert.equal((await (await open(old)).verify()).ok, false);
+    const flipped = kv.copy();
+    const row = Buffer.from((await kv.get(bytes('tc'))) as Uint8Array);
+    row[4] = (row[4] as number) ^ 1;
+    flipped.damage(bytes('tc'), row);
+    const damaged = await open(flipped);
+    const corrupt = (error: unknown): boolean =>
+      isCoreError(error, 'CORRUPT') && error.message.includes(bytes('c').toString('hex'));
+    await assert.rejects(async () => damaged.get(bytes('c')), corrupt);
+    await assert.rejects(damaged.getMany([bytes('a'), bytes('c')]), corrupt);
+    await assert.rejects(damaged.range(all), corrupt);
+    assert.deepEqual((await damaged.verify()).damaged.map(text), ['c']);
+  });
+
+  test('asks for a checkpoint once when the overlay is large', async () => {
+    let asked = 0;
+    const table = await open(new SimKv(), { overlayBytesMax: 2000, onLarge: () => asked++ });
+    for (let index = 0; index < 50; index++)
+      table.apply(number(index + 1), [put(`key ${index}`, 'x'.repeat(100))]);
+    assert.equal(asked, 1);
+    await table.flush(number(51));
+    for (let index = 0; index < 50; index++)
+      table.apply(number(index + 51), [put(`key ${index}`, 'y'.repeat(100))]);
+    assert.equal(asked, 2);
+  });
+
+  test('a flush that failed keeps its rows visible, and the next one writes them', async () => {
+    const kv = new SimKv();
+    const table = await open(kv);
+    table.apply(number(1), [put('a', '1')]);
+    kv.fail('batch');
+    await assert.rejects(table.flush(number(2)));
+    table.apply(number(2), [put('b', '2')]);
+    assert.deepEqual(shown(await table.range(all)), ['a=1', 'b=2']);
+    kv.fail(undefined);
+    await table.flush(number(3));
+    assert.deepEqual(shown(await (await open(kv)).range(all)), ['a=1', 'b=2']);
+    assert.ok((await table.verify()).ok);
+  });
+});
+
+// The table against a map: random changes, flushes and reads that run through each other, and crashes that
+// lose any subset of unsynced batches, after which the records since the last finished flush are replayed.
+describe('journaled table: model', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    test(`seed ${seed}`, () => new TableModel(seed).run(400));
+  }
+});
+
+class TableModel {
+  private readonly prng: Prng;
+  private readonly model = new Map<string, string>();
+  private kv: SimKv;
+  private table!: JournaledTable;
+  private log: { number: number; mutations: KvMutation[] }[] = [];
+  private next = 1;
+  private pending: Promise<unknown>[] = [];
+
+  constructor(seed: number) {
+    this.prng = new Prng(`table ${seed}`);
+    this.kv = new SimKv({ delay: () => this.delay() });
+  }
+
+  /** Operations take a random number of microtasks, so that they overlap in many ways. */
+  private async delay(): Promise<void> {
+    for (let left = this.prng.below(6); left > 0; left--) {
+      // oxlint-disable-next-line no-await-in-loop -- a delay
+      await Promise.resolve();
+    }
+  }
+
+  private key(): string {
+    return 'k'.repeat(1 + this.prng.below(2)) + String.fromCodePoint(this.prng.below(40) + 100);
+  }
+
+  async run(steps: number): Promise<void> {
+    this.table = await open(this.kv, { cacheBytesMax: 2000 });
+    for (let step = 0; step < steps; step++) {
+      const roll = this.prng.unit();
+      // oxlint-disable no-await-in-loop -- one step after another
+      if (roll < 0.5) this.change();
+      else if (roll < 0.6) this.flush();
+      else if (roll < 0.9) this.pending.push(this.check());
+      else if (roll < 0.97) await this.settle();
+      else await this.crash();
+      await this.delay();
+      // oxlint-enable no-await-in-loop
+    }
+    await this.settle();
+    await this.check();
+    await this.table.flush(number(this.next));
+    assert.ok((await this.table.verify()).ok);
+  }
+
+  private change(): void {
+    const mutations = Array.from({ length: 1 + this.prng.below(4) }, () => {
+      const key = this.key();
+      return this.prng.chance(0.4) ? del(key) : put(key, `${this.next}`);
+    });
+    const record = { number: this.next++, mutations };
+    this.log.push(record);
+    this.table.apply(number(record.number), mutations);
+    for (const { key, value } of mutations) {
+      if (value === undefined) this.model.delete(text(key));
+      else this.model.set(text(key), text(value));
+    }
+  }
+
+  private flush(): void {
+    const below = this.next;
+    const flushed = this.table.flush(number(below)).then(() => {
+      this.log = this.log.filter((record) => record.number >= below);
+      return undefined;
+    });
+    this.pending.push(flushed);
+  }
+
+  private async settle(): Promise<void> {
+    await Promise.all(this.pending.splice(0));
+    await this.check();
+  }
+
+  /** What a read returns is the state of some moment between its start and its end. */
+  private async check(): Promise<void> {
+    const from = this.key();
+    const to = this.key();
+    const reverse = this.prng.chance(0.5);
+    const limit = 1 + this.prng.below(12);
+    const expected = (): string => {
+      const keys = [...this.model.keys()].filter((key) => key >= from && key < to).toSorted();
+      if (reverse) keys.reverse();
+      return keys
+        .slice(0, limit)
+        .map((key) => `${key}=${this.model.get(key)}`)
+        .join();
+    };
+    const one = this.key();
+    const states = [expected()];
+    const values = [this.model.get(one)];
+    const reading = { on: true };
+    const watch = (async () => {
+      while (reading.on) {
+        // oxlint-disable-next-line no-await-in-loop -- after each microtask
+        await Promise.resolve();
+        states.push(expected());
+        values.push(this.model.get(one));
+      }
+    })();
+    const [range, value] = await Promise.all([
+      this.table.range({ from: bytes(from), to: bytes(to), limit, reverse }),
+      this.table.get(bytes(one)),
+    ]);
+    reading.on = false;
+    await watch;
+    assert.ok(states.includes(shown(range).join()), `range ${from}…${to}`);
+    assert.ok(values.includes(value === undefined ? undefined : text(value)), `get ${one}`);
+  }
+
+  private async crash(): Promise<void> {
+    this.pending = this.pending.map((each) => each.catch(() => undefined));
+    await Promise.all(this.pending.splice(0));
+    // A flush of which some batches were written when the power went.
+    void this.table.flush(number(this.next)).catch(() => undefined);
+    await this.delay();
+    this.kv = this.kv.crash(() => this.prng.chance(0.5), { delay: () => this.delay() });
+    this.table = await open(this.kv, { cacheBytesMax: 2000 });
+    for (const record of this.log) this.table.apply(number(record.number), record.mutations);
+  }
+}

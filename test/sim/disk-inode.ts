@@ -1,0 +1,122 @@
+// The content of one simulated file: what is seen, what was synced, and the unsynced sector writes between.
+
+export const sectorBytes = 512;
+
+export interface PendingSector {
+  readonly id: number;
+  readonly sector: number;
+  /** The whole sector after the write. */
+  readonly bytes: Buffer;
+}
+
+export class SimInode {
+  private seen = Buffer.alloc(0);
+  private synced = Buffer.alloc(0);
+  size = 0;
+  private syncedSize = 0;
+  /** In order of writing. The same sector may occur several times: any version may be the one that survives. */
+  pending: PendingSector[] = [];
+  /** Names the unsynced change of the size; undefined when the size is synced. */
+  sizeId: number | undefined;
+
+  content(): Buffer {
+    return Buffer.from(this.seen.subarray(0, this.size));
+  }
+
+  read(into: Uint8Array, position: number): number {
+    const end = Math.min(this.size, position + into.length);
+    if (end <= position) return 0;
+    into.set(this.seen.subarray(position, end));
+    return end - position;
+  }
+
+  write(bytes: Uint8Array, position: number, nextId: () => number): void {
+    const end = position + bytes.length;
+    this.seen = grown(this.seen, end);
+    this.seen.set(bytes, position);
+    if (end > this.size) this.resize(end, nextId);
+    const last = Math.ceil(end / sectorBytes);
+    for (let sector = Math.floor(position / sectorBytes); sector < last; sector++)
+      this.pending.push({ id: nextId(), sector, bytes: sectorOf(this.seen, sector) });
+  }
+
+  truncate(bytes: number, nextId: () => number): void {
+    this.seen = grown(this.seen, bytes);
+    if (bytes < this.size) {
+      this.seen.fill(0, bytes, this.size);
+      // A cut is kept or lost with the size; sectors that it cut stay pending, as on a real disk.
+    }
+    if (bytes !== this.size) this.resize(bytes, nextId);
+  }
+
+  private resize(bytes: number, nextId: () => number): void {
+    this.size = bytes;
+    this.sizeId = this.size === this.syncedSize ? undefined : nextId();
+  }
+
+  sync(): void {
+    this.synced = Buffer.from(this.seen);
+    this.syncedSize = this.size;
+    this.pending = [];
+    this.sizeId = undefined;
+  }
+
+  /** A failed sync: the kernel marks the pages clean, so that no later sync writes them. */
+  forgetPending(): void {
+    this.pending = [];
+  }
+
+  flip(position: number, mask: number): void {
+    for (const image of [this.seen, this.synced])
+      if (position < image.length) image[position] = (image[position] as number) ^ mask;
+    this.pending = this.pending.map((write) => {
+      const at = position - write.sector * sectorBytes;
+      if (at < 0 || at >= sectorBytes) return write;
+      const bytes = Buffer.from(write.bytes);
+      bytes[at] = (bytes[at] as number) ^ mask;
+      return { ...write, bytes };
+    });
+  }
+
+  /** The file after a power loss; sectors beyond a lost size are lost with it. */
+  crashed(survives: (id: number) => boolean): SimInode {
+    const after = new SimInode();
+    const size = this.sizeId !== undefined && survives(this.sizeId) ? this.size : this.syncedSize;
+    let image = grown(Buffer.from(this.synced), size);
+    image.fill(0, Math.min(size, this.syncedSize));
+    for (const write of this.pending) {
+      if (!survives(write.id) || write.sector * sectorBytes >= size) continue;
+      image = grown(image, (write.sector + 1) * sectorBytes);
+      image.set(write.bytes, write.sector * sectorBytes);
+    }
+    image.fill(0, size);
+    after.seen = image;
+    after.size = size;
+    after.sync();
+    return after;
+  }
+
+  copy(): SimInode {
+    const copy = new SimInode();
+    copy.seen = Buffer.from(this.seen);
+    copy.synced = Buffer.from(this.synced);
+    copy.size = this.size;
+    copy.syncedSize = this.syncedSize;
+    copy.pending = [...this.pending];
+    copy.sizeId = this.sizeId;
+    return copy;
+  }
+}
+
+/** The buffer, at least `bytes` long rounded up to sectors, zeros in the new part. */
+function grown(buffer: Buffer<ArrayBuffer>, bytes: number): Buffer<ArrayBuffer> {
+  if (bytes <= buffer.length) return buffer;
+  const capacity = Math.ceil(Math.max(bytes, buffer.length * 1.5) / sectorBytes) * sectorBytes;
+  const larger = Buffer.alloc(capacity);
+  larger.set(buffer);
+  return larger;
+}
+
+function sectorOf(buffer: Buffer, sector: number): Buffer {
+  return Buffer.from(buffer.subarray(sector * sectorBytes, (sector + 1) * sectorBytes));
+}

@@ -1,0 +1,147 @@
+// An ordered store in memory that forgets any subset of the batches written without sync. As with LevelDB,
+// a synced batch makes itself durable and says nothing about earlier ones.
+
+import { asBuffer, compareBytes } from '../../core/base/bytes.ts';
+import type { Kv, KvEntry, KvMutation, KvRange } from '../../core/env/kv.ts';
+import type { Trace } from './trace.ts';
+
+interface Batch {
+  readonly id: number;
+  readonly mutations: readonly KvMutation[];
+  readonly sync: boolean;
+}
+
+export interface SimKvOptions {
+  readonly trace?: Trace;
+  readonly delay?: (operation: string) => Promise<void>;
+}
+
+export class SimKv implements Kv {
+  /** What a crash keeps for certain, before `batches`. */
+  private base = new Map<string, Uint8Array>();
+  private seen = new Map<string, Uint8Array>();
+  private sorted: string[] | undefined;
+  /** Since `base`, in order; the first one is unsynced. */
+  private batches: Batch[] = [];
+  private nextId = 1;
+  private failing: string | undefined;
+  private readonly options: SimKvOptions;
+
+  constructor(options: SimKvOptions = {}) {
+    this.options = options;
+  }
+
+  private async perform(operation: string): Promise<void> {
+    await (this.options.delay?.(operation) ?? Promise.resolve());
+    if (operation === this.failing)
+      throw Object.assign(new Error(`EIO: simulated, kv ${operation}`), { code: 'EIO' });
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    await this.perform('get');
+    return copied(this.seen.get(text(key)));
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    await this.perform('get');
+    return keys.map((key) => copied(this.seen.get(text(key))));
+  }
+
+  async range({ from, to, reverse = false, limit }: KvRange): Promise<KvEntry[]> {
+    await this.perform('range');
+    this.sorted ??= [...this.seen.keys()].toSorted(compareText);
+    const found = this.sorted.filter((key) => key >= text(from) && key < text(to));
+    if (reverse) found.reverse();
+    return found
+      .slice(0, limit)
+      .map((key) => [bytes(key), Buffer.from(this.seen.get(key) as Uint8Array)]);
+  }
+
+  async batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void> {
+    const copies = mutations.map(({ key, value }) => ({
+      key: Buffer.from(key),
+      value: copied(value),
+    }));
+    await this.perform('batch');
+    this.apply(copies, options.sync);
+  }
+
+  async close(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  /** Writes a batch at once; also how a trace is replayed. */
+  apply(mutations: readonly KvMutation[], sync: boolean): void {
+    this.options.trace?.events.push({ device: 'kv', mutations, sync });
+    write(this.seen, mutations);
+    this.sorted = undefined;
+    this.batches.push({ id: this.nextId++, mutations, sync });
+    while (this.batches[0]?.sync === true)
+      write(this.base, (this.batches.shift() as Batch).mutations);
+  }
+
+  /** Every `operation` from now on fails with EIO. */
+  fail(operation: 'get' | 'range' | 'batch' | undefined): void {
+    this.failing = operation;
+  }
+
+  /** Ids of the batches that a crash may lose. */
+  unsynced(): number[] {
+    return this.batches.filter((batch) => !batch.sync).map((batch) => batch.id);
+  }
+
+  crash(survives: (id: number) => boolean, options: SimKvOptions = {}): SimKv {
+    const after = new SimKv(options);
+    after.base = new Map(this.base);
+    for (const batch of this.batches)
+      if (batch.sync || survives(batch.id)) write(after.base, batch.mutations);
+    after.seen = new Map(after.base);
+    return after;
+  }
+
+  /** An independent store in the same state: what `kill -9` leaves. */
+  copy(options: SimKvOptions = {}): SimKv {
+    const copy = new SimKv(options);
+    copy.base = new Map(this.base);
+    copy.seen = new Map(this.seen);
+    copy.batches = [...this.batches];
+    copy.nextId = this.nextId;
+    return copy;
+  }
+
+  // --- damage ----------------------------------------------------------------------------------
+
+  keys(): Buffer[] {
+    return [...this.seen.keys()].toSorted(compareText).map(bytes);
+  }
+
+  /** Replaces or loses an entry, as a damaged table file does. */
+  damage(key: Uint8Array, value: Uint8Array | undefined): void {
+    for (const map of [this.base, this.seen]) write(map, [{ key, value }]);
+    this.sorted = undefined;
+  }
+}
+
+function write(map: Map<string, Uint8Array>, mutations: readonly KvMutation[]): void {
+  for (const { key, value } of mutations) {
+    if (value === undefined) map.delete(text(key));
+    else map.set(text(key), value);
+  }
+}
+
+/** One character a byte, so that strings compare as their bytes do. */
+function text(key: Uint8Array): string {
+  return asBuffer(key).toString('latin1');
+}
+
+function bytes(key: string): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
+function compareText(a: string, b: string): number {
+  return compareBytes(bytes(a), bytes(b));
+}
+
+function copied(value: Uint8Array | undefined): Uint8Array | undefined {
+  return value === undefined ? undefined : Buffer.from(value);
+}
