@@ -81,6 +81,11 @@ export class SortedMap<V> {
     return true;
   }
 
+  clear(): void {
+    this.blocks = [{ keys: [], values: [], mark: 0 }];
+    this.count = 0;
+  }
+
   /** Visits keys in [from, to) in ascending order. */
   ascend(from: string, to: string, visit: Visitor<V>): void {
     if (from >= to) return;

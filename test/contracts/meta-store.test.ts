@@ -1,19 +1,7 @@
 import { openMemoryMetaStore } from '../../core/meta/store/memory-store.ts';
-import { Prng } from '../../core/base/prng.ts';
 import { metaStoreContract } from './meta-store.ts';
-import { SkewedClock } from './skewed-clock.ts';
-
-const rng = (seed: number): { bytes(count: number): Uint8Array } => {
-  const prng = new Prng(seed);
-  return {
-    bytes(count) {
-      const bytes = new Uint8Array(count);
-      // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- not an array's fill
-      prng.fill(bytes);
-      return bytes;
-    },
-  };
-};
+import { seededRng } from './meta-store/seeded-rng.ts';
+import { SkewedClock } from './meta-store/skewed-clock.ts';
 
 metaStoreContract({
   name: 'memory',
@@ -25,7 +13,7 @@ metaStoreContract({
       await gate;
       if (broken) throw new Error('EIO');
     };
-    const store = openMemoryMetaStore({ clock, rng: rng(1), sync });
+    const store = openMemoryMetaStore({ clock, rng: seededRng(1), sync });
     return Promise.resolve({
       store,
       clock,

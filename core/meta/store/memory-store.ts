@@ -1,12 +1,13 @@
 // MetaStore in memory, for the simulator, tests and as the model that other adapters are compared with.
 // Nothing outlives it. `sync` stands for the disk: commits become durable, and so visible, when it resolves.
 
+import type { RecordNumber } from '../../base/ids.ts';
 import { SortedMap, byteKey } from '../../base/sorted-map.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { KvMutation, KvRange } from '../../env/kv.ts';
 import type { Rng } from '../../env/rng.ts';
 import type { MetaEntry, MetaStore } from '../meta-store.ts';
-import { type MetaBackend, OptimisticStore } from './optimistic-store.ts';
+import { type AppendedCommit, type MetaBackend, OptimisticStore } from './optimistic-store.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -53,16 +54,16 @@ class MemoryBackend implements MetaBackend {
     return Promise.resolve(page);
   }
 
-  append(): Promise<void> {
+  append(number: number, _mutations: readonly KvMutation[], onDurable: () => void): AppendedCommit {
     const earlier = this.durable;
     const mine = this.sync();
     // Seen through `durable`, unless an earlier one failed first.
     mine.catch(() => undefined);
-    this.durable = earlier.then(() => mine);
-    return this.durable;
+    this.durable = earlier.then(() => mine).then(onDurable);
+    return { number: number as RecordNumber, durable: this.durable };
   }
 
-  apply(_number: number, mutations: readonly KvMutation[]): void {
+  apply(_commit: AppendedCommit, _number: number, mutations: readonly KvMutation[]): void {
     for (const { key, value } of mutations) {
       if (value === undefined) this.rows.delete(byteKey(key));
       else this.rows.set(byteKey(key), [key, value]);
@@ -71,9 +72,5 @@ class MemoryBackend implements MetaBackend {
 
   room(): undefined {
     return undefined;
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }

@@ -8,6 +8,7 @@
 
 import { assert } from '../../base/assert.ts';
 import { CoreError } from '../../base/errors.ts';
+import type { RecordNumber } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { KvMutation, KvRange } from '../../env/kv.ts';
@@ -33,15 +34,20 @@ export interface MetaBackend {
   get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   range(range: KvRange): Promise<MetaEntry[]>;
-  /** Starts to make a commit durable, in the calling turn; commits become durable in order of numbers.
-   *  Resolves when it is; rejects when that is unknown and nothing more can be written.
-   *  @throws CoreError when nothing was started: DISK_OFFLINE, BUSY */
-  append(number: number, mutations: readonly KvMutation[]): Promise<void>;
+  /** Starts to make a commit durable, in the calling turn. `onDurable` is called when it is, in order of
+   *  numbers, never within this call. @throws CoreError when nothing was started: DISK_OFFLINE, BUSY */
+  append(number: number, mutations: readonly KvMutation[], onDurable: () => void): AppendedCommit;
   /** Makes a durable commit visible to reads. Called in order of numbers. */
-  apply(number: number, mutations: readonly KvMutation[]): void;
+  apply(commit: AppendedCommit, number: number, mutations: readonly KvMutation[]): void;
   /** What a new transaction waits for while the disk is behind; undefined when nothing. */
   room(): Promise<void> | undefined;
-  close(): Promise<void>;
+}
+
+export interface AppendedCommit {
+  /** Of the journal record that holds the commit. */
+  readonly number: RecordNumber;
+  /** Rejects when it is unknown whether the commit is durable, and nothing more can be written. */
+  readonly durable: Promise<void>;
 }
 
 export interface OptimisticStoreOptions {
@@ -53,6 +59,7 @@ export interface OptimisticStoreOptions {
 }
 
 interface QueuedCommit {
+  readonly appended: AppendedCommit;
   readonly number: number;
   readonly mutations: readonly KvMutation[];
   resolve(position: CommitPosition): void;
@@ -210,35 +217,27 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     for (const [index, { topic, value }] of transaction.outboxWrites.entries()) {
       mutations.push({ key: outboxKey(topic, number, index), value });
     }
-    const durable = this.backend.append(number, mutations);
+    const appended = this.backend.append(number, mutations, () => this.show(number));
     this.newest = number;
     // Outbox keys are new with each commit and need no memory: their readers read the visible state.
     this.recent.queued(number, [...transaction.writes.keys()]);
     return new Promise((resolve, reject) => {
-      this.queue.push({ number, mutations, resolve, reject, waiting: undefined });
-      durable.then(
-        () => this.durableThrough(number),
-        (error: unknown) => this.fail(error),
-      );
+      this.queue.push({ appended, number, mutations, resolve, reject, waiting: undefined });
+      appended.durable.catch((error: unknown) => this.fail(error));
     });
   }
 
-  /** Shows every queued commit up to `number`. */
-  private durableThrough(number: number): void {
-    if (this.ended !== undefined || number <= this.newestVisible) return;
-    const count = number - this.newestVisible;
-    const durable = count === this.queue.length ? this.queue : this.queue.slice(0, count);
-    this.queue = count === this.queue.length ? [] : this.queue.slice(count);
-    const nowMs = this.clock.now();
-    for (const commit of durable) {
-      assert(commit.number === this.newestVisible + 1, 'commits become visible in order');
-      this.backend.apply(commit.number, commit.mutations);
-      this.newestVisible = commit.number;
-      this.recent.visible(commit.number, nowMs);
-      this.watchers.changed(commit.mutations);
-      commit.resolve(commitPosition(commit.number));
-      for (const proceed of commit.waiting ?? []) proceed();
-    }
+  /** Shows the oldest queued commit. */
+  private show(number: number): void {
+    if (this.ended !== undefined) return;
+    const commit = this.queue.shift();
+    assert(commit?.number === number, 'commits become visible in order');
+    this.backend.apply(commit.appended, number, commit.mutations);
+    this.newestVisible = number;
+    this.recent.visible(number, this.clock.now());
+    this.watchers.changed(commit.mutations);
+    commit.resolve(commitPosition(number));
+    for (const proceed of commit.waiting ?? []) proceed();
   }
 
   private fail(cause: unknown): void {
@@ -306,6 +305,5 @@ export class OptimisticStore implements MetaStore, TransactionHost {
   async close(): Promise<void> {
     await shown(this.queue.at(-1));
     if (this.ended === undefined) this.end(new CoreError('UNAVAILABLE', 'the store is closed'));
-    await this.backend.close();
   }
 }

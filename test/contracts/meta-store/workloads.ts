@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import type { Prng } from '../../core/base/prng.ts';
-import type { MetaReader, MetaStore } from '../../core/meta/meta-store.ts';
+import type { Prng } from '../../../core/base/prng.ts';
+import type { MetaReader, MetaStore } from '../../../core/meta/meta-store.ts';
 
 const name = (prefix: string, at: number): Buffer =>
   Buffer.from(`${prefix}${String(at).padStart(4, '0')}`);

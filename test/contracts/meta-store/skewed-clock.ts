@@ -1,7 +1,7 @@
 // Real time that a test can push forward: limits of seconds are tested in milliseconds.
 
 import { performance } from 'node:perf_hooks';
-import type { Clock, Timer } from '../../core/env/clock.ts';
+import type { Clock, Timer } from '../../../core/env/clock.ts';
 
 export class SkewedClock implements Clock {
   private skewMs = 0;

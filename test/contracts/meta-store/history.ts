@@ -4,9 +4,9 @@
 
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { isCoreError } from '../../core/base/errors.ts';
-import type { Prng } from '../../core/base/prng.ts';
-import type { MetaStore, MetaTransaction } from '../../core/meta/meta-store.ts';
+import { isCoreError } from '../../../core/base/errors.ts';
+import type { Prng } from '../../../core/base/prng.ts';
+import type { MetaStore, MetaTransaction } from '../../../core/meta/meta-store.ts';
 
 type Model = Map<string, string>;
 
