@@ -74,6 +74,17 @@ export const limits = {
   /** Content up to this size lives in the inode row on one-target systems: one record, no chunk. */
   inlineBytesMax: 4 * KiB,
 
+  // --- identities --------------------------------------------------------------------------------
+  /** Users of one system, listed in pages that fit a control frame. */
+  identitiesMax: 10_000,
+  identitiesPerPage: 1000,
+  accessKeyBytesMax: 128,
+  /** A removed user is out, and a new one in, after this time at every door. */
+  identityCacheMs: 3_000,
+  unknownIdentityCacheMs: 1_000,
+  identitiesCached: 10_000,
+  unknownIdentitiesCached: 1_000,
+
   // --- namespace ---------------------------------------------------------------------------------
   objectKeyBytesMax: 1024,
   fileNameBytesMax: 255,

@@ -10,18 +10,24 @@ export interface Identity {
   readonly root: boolean;
 }
 
+export type ListedIdentity = Omit<Identity, 'secretKey'>;
+
+/** What is not given is generated; the display name is the name. Rules: docs/internals/identities.md. */
+export interface NewIdentity {
+  readonly name: string;
+  readonly displayName?: string | undefined;
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
+  readonly id?: string | undefined;
+}
+
 export interface IdentityStore {
   /** Cached for a few seconds; undefined when no identity has the key. */
   byAccessKey(accessKey: string): Promise<Identity | undefined>;
-  /** Generates id and keys that are not given. @throws IDENTITY_EXISTS, INVALID_ARGUMENT */
-  add(request: {
-    name: string;
-    displayName?: string;
-    accessKey?: string;
-    secretKey?: string;
-    id?: string;
-  }): Promise<Identity>;
-  list(): Promise<Omit<Identity, 'secretKey'>[]>;
-  /** @throws IDENTITY_NOT_FOUND */
+  /** @throws IDENTITY_EXISTS, INVALID_ARGUMENT, LIMIT_EXCEEDED */
+  add(request: NewIdentity): Promise<Identity>;
+  /** The root first, then by name. */
+  list(): Promise<ListedIdentity[]>;
+  /** @throws IDENTITY_NOT_FOUND, INVALID_ARGUMENT for the root */
   remove(name: string): Promise<void>;
 }
