@@ -100,6 +100,31 @@ export const limits = {
   /** openObject answers the bytes themselves up to this size: one round trip for small reads. */
   openPayloadBytesMax: 256 * KiB,
 
+  // --- client ------------------------------------------------------------------------------------
+  /** Content that one process holds on its way to the stores, all uploads together; a gateway with 64 of
+   *  them stays below 150 MiB of memory. */
+  clientWriteBytesMax: 48 * MiB,
+  /** Of one upload: two chunks on their way while the next one fills. */
+  clientWriterWindowBytes: 8 * MiB,
+  /** Content that one process has asked for or not yet passed on, all downloads together. */
+  clientReadBytesMax: 48 * MiB,
+  /** Pieces of a download that are asked for ahead of the one in hand. */
+  clientReadAhead: 2,
+  /** Smallest pieces of uploads and downloads when many run at once; whole checksum units. */
+  clientPieceBytesMin: 256 * KiB,
+  /** Largest piece of a download: the first byte of a chunk need not wait for its last. */
+  clientReadPieceBytesMax: 2 * MiB,
+  /** How long a chunk call is tried again after failures that another attempt may cure. */
+  clientRetryMs: 30_000,
+  clientRetryPauseMsMin: 10,
+  clientRetryPauseMsMax: 1_000,
+  /** Channels of a session (design 4.2): chunk writes of one process that run at the same time. */
+  sessionChannelsMax: 64,
+  /** Blob ids in stock below which more are asked for. */
+  blobStockMin: 1024,
+  /** A read that takes longer loses its hold on collection (design 5). */
+  readMsMax: 3_600_000,
+
   // --- rpc ---------------------------------------------------------------------------------------
   /** Control part of a frame and payload of a frame. */
   rpcControlBytesMax: 1 * MiB,
@@ -148,6 +173,14 @@ assert(
   'inline content leaves room in its row',
 );
 assert(limits.objectChunkBytes <= limits.rpcPayloadBytesMax, 'a chunk fits a frame');
+assert(
+  limits.clientPieceBytesMin % limits.checksumUnitBytes === 0,
+  'a piece is whole checksum units',
+);
+assert(
+  limits.clientWriterWindowBytes + limits.objectChunkBytes <= limits.clientWriteBytesMax,
+  'one upload fits the memory of all',
+);
 assert(
   limits.rpcLaneBytes >= 2 * limits.rpcPayloadBytesMax,
   'the largest request and its answer fit the byte credits',

@@ -125,6 +125,9 @@ export interface ChunkUpdate {
   readonly tag: UpdateTag;
   /** 64 KiB by default; 4 KiB for blobs that are read at random. Fixed at the chunk's first write. */
   readonly checksumUnitBytes?: number;
+  /** Length that the chunk will have when it is whole, of a write that begins it: its block is chosen for
+   *  that, so that the pieces that follow are appended in place. */
+  readonly expectedBytes?: number;
   /** The chunk is known not to exist (a fresh blob id): no index lookup. */
   readonly fresh?: boolean;
 }

@@ -4,15 +4,15 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KiB, MiB } from '../../core/base/limits.ts';
 import { bytes, message } from '../../core/base/message.ts';
-import type { Clock } from '../../core/env/clock.ts';
 import { silentEvents } from '../../core/env/events.ts';
+import { nodeClock } from '../../core/env/node/clock.ts';
 import { nodeNet } from '../../core/env/node/net.ts';
+import { nodeRng } from '../../core/env/node/rng.ts';
 import { defineCall } from '../../core/rpc/call.ts';
 import { ReconnectingClient } from '../../core/rpc/client.ts';
 import { RpcServer } from '../../core/rpc/server.ts';
@@ -25,20 +25,11 @@ const put = defineCall({ ...shape, id: 9002, name: 'put', lane: 'write', payload
 /** Answers a payload of the size of the request's: a read. */
 const get = defineCall({ ...shape, id: 9003, name: 'get', lane: 'read', payloadProtected: true });
 
-const clock: Clock = {
-  now: () => performance.now(),
-  wallMs: () => Date.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
-
 async function serve(path: string): Promise<void> {
   const server = new RpcServer({
     net: nodeNet,
-    clock,
-    rng: { bytes: randomBytes },
+    clock: nodeClock,
+    rng: nodeRng,
     events: silentEvents,
     authorize: () => 'write',
   });
@@ -108,7 +99,7 @@ async function main(): Promise<void> {
   await next(child);
   const client = new ReconnectingClient({
     net: nodeNet,
-    clock,
+    clock: nodeClock,
     events: silentEvents,
     address: { kind: 'unix', path },
     role: 'bench',

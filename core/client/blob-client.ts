@@ -1,0 +1,36 @@
+// Blobs over the chunk calls: what core/client/types.ts promises to the models, put together.
+
+import type { Clock } from '../env/clock.ts';
+import { BlobReader } from './blob-reader.ts';
+import { ChunkedBlobWriter } from './blob-writer.ts';
+import type { Routing } from './routing.ts';
+import type { BlobClient, BlobRun, BlobWriter } from './types.ts';
+import { WriteMemory } from './write-memory.ts';
+import type { FreshBlob } from './writer-session.ts';
+
+export interface BlobClientParts {
+  readonly clock: Clock;
+  readonly routing: Routing;
+  /** @throws CoreError ACCESS_DENIED in a process that may only read */
+  readonly takeBlob: () => Promise<FreshBlob>;
+}
+
+export class ChunkBlobClient implements BlobClient {
+  private readonly parts: BlobClientParts;
+  private readonly reader: BlobReader;
+  private readonly memory = new WriteMemory();
+
+  constructor(parts: BlobClientParts) {
+    this.parts = parts;
+    this.reader = new BlobReader(parts.clock, parts.routing);
+  }
+
+  async create(): Promise<BlobWriter> {
+    const { clock, routing, takeBlob } = this.parts;
+    return new ChunkedBlobWriter({ clock, routing, memory: this.memory }, await takeBlob());
+  }
+
+  read(run: BlobRun): AsyncIterable<Uint8Array> {
+    return this.reader.read(run);
+  }
+}

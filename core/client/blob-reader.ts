@@ -1,0 +1,106 @@
+// Content of blobs on its way out: pieces are asked for a little ahead of the consumer, verified, and passed
+// on as they arrived. How large a piece is depends on how many reads share the memory of the process.
+
+import { crc32c } from '../base/crc32c.ts';
+import { CoreError, isCoreError } from '../base/errors.ts';
+import type { ChunkId } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
+import type { Clock } from '../env/clock.ts';
+import { readChunk } from './chunk-calls.ts';
+import { withRetry } from './retry.ts';
+import type { Routing } from './routing.ts';
+import type { BlobLayout, BlobRun } from './types.ts';
+
+interface PieceRequest {
+  readonly layout: BlobLayout;
+  readonly chunk: ChunkId;
+  readonly offset: number;
+  readonly length: number;
+  readonly signal: AbortSignal;
+}
+
+export class BlobReader {
+  private readonly clock: Clock;
+  private readonly routing: Routing;
+  /** Reads that are being consumed. */
+  private running = 0;
+
+  constructor(clock: Clock, routing: Routing) {
+    this.clock = clock;
+    this.routing = routing;
+  }
+
+  async *read(run: BlobRun): AsyncGenerator<Uint8Array> {
+    const abort = new AbortController();
+    const ahead: Promise<Uint8Array>[] = [];
+    const end = run.offset + run.lengthBytes;
+    let next = run.offset;
+    this.running++;
+    try {
+      for (;;) {
+        while (next < end && ahead.length < 1 + limits.clientReadAhead) {
+          const request = this.pieceAt(run, next, end, abort.signal);
+          const piece = this.fetch(request);
+          piece.catch(() => undefined); // reported when its turn comes, or never when the read ends
+          ahead.push(piece);
+          next += request.length;
+        }
+        const first = ahead.shift();
+        if (first === undefined) return;
+        // oxlint-disable-next-line no-await-in-loop -- in order; the others are on their way
+        yield await first;
+      }
+    } finally {
+      this.running--;
+      abort.abort();
+    }
+  }
+
+  /** The piece from byte `from` of the blob: not beyond its chunk, its end on a checksum unit. */
+  private pieceAt(run: BlobRun, from: number, end: number, signal: AbortSignal): PieceRequest {
+    const { chunkBytes } = run.layout;
+    const index = Math.floor(from / chunkBytes);
+    const offset = from % chunkBytes;
+    const unit = limits.checksumUnitBytes;
+    const full = Math.floor((offset + this.pieceBytes) / unit) * unit;
+    const to = Math.min(full, chunkBytes, end - index * chunkBytes);
+    const chunk = { blob: run.blob, index };
+    return { layout: run.layout, chunk, offset, length: to - offset, signal };
+  }
+
+  private get pieceBytes(): number {
+    const share = limits.clientReadBytesMax / ((2 + limits.clientReadAhead) * this.running);
+    return Math.max(limits.clientPieceBytesMin, Math.min(limits.clientReadPieceBytesMax, share));
+  }
+
+  private async fetch(request: PieceRequest): Promise<Uint8Array> {
+    const stopped = (): boolean => request.signal.aborted;
+    const attempt = (): Promise<Uint8Array> => this.fetchOnce(request);
+    try {
+      return await withRetry(this.clock, attempt, stopped);
+    } catch (error) {
+      if (!isCoreError(error, 'CHECKSUM_MISMATCH')) throw error;
+      // Damaged on the way from the store: its own checksums held. Once more, then it is an error.
+      return await withRetry(this.clock, attempt, stopped);
+    }
+  }
+
+  private async fetchOnce(request: PieceRequest): Promise<Uint8Array> {
+    const { layout, chunk, offset, length, signal } = request;
+    const { rpc, target, chainVersion } = this.routing.forRead(layout, chunk);
+    const { response, payload } = await rpc.call(
+      readChunk,
+      { target, chainVersion, blob: chunk.blob, index: chunk.index, offset, length },
+      { answerBytes: length, signal },
+    );
+    const name = `chunk ${chunk.blob}/${chunk.index}`;
+    if (payload.length !== length)
+      throw new CoreError(
+        'CORRUPT',
+        `${name} holds ${response.chunkBytes} bytes, fewer than its blob`,
+      );
+    if (crc32c(payload) !== response.crc32c)
+      throw new CoreError('CHECKSUM_MISMATCH', `${name} was damaged on the way from its store`);
+    return payload;
+  }
+}

@@ -1,0 +1,60 @@
+// RPC calls of the chunk store, ids 200–299. The payload is the chunk's bytes, protected end to end by the
+// checksum in the control message: computed once by whoever made the bytes, verified by whoever uses them.
+
+import { bool, message, optional, uint } from '../base/message.ts';
+import { defineCall } from '../rpc/call.ts';
+
+/** Payload: the bytes. Repeating the request with the same tag has the effect of one.
+ *  @throws CHECKSUM_MISMATCH, DISK_FULL, DISK_OFFLINE, CHUNK_SEALED, LIMIT_EXCEEDED */
+export const writeChunk = defineCall({
+  id: 200,
+  name: 'writeChunk',
+  capability: 'write',
+  lane: 'write',
+  payloadProtected: true,
+  request: message('WriteChunkRequest', {
+    target: uint(1),
+    chainVersion: uint(2),
+    blob: uint(3),
+    index: uint(4),
+    offset: uint(5),
+    crc32c: uint(6),
+    session: uint(7),
+    channel: uint(8),
+    sequence: uint(9),
+    /** First write of a chunk of a fresh blob. */
+    fresh: bool(10),
+    /** Length that the chunk will have after writes to come; absent: this one completes it. */
+    expectedBytes: optional(uint(11)),
+    checksumUnitBytes: optional(uint(12)),
+  }),
+  response: message('WriteChunkResponse', {
+    /** Of the chunk after the write. */
+    version: uint(1),
+    length: uint(2),
+    crc32c: uint(3),
+  }),
+});
+
+/** Answer payload: the asked-for bytes, clipped at the chunk's length. @throws CHUNK_NOT_FOUND, CORRUPT */
+export const readChunk = defineCall({
+  id: 201,
+  name: 'readChunk',
+  capability: 'read',
+  lane: 'read',
+  payloadProtected: true,
+  request: message('ReadChunkRequest', {
+    target: uint(1),
+    chainVersion: uint(2),
+    blob: uint(3),
+    index: uint(4),
+    offset: uint(5),
+    length: uint(6),
+  }),
+  response: message('ReadChunkResponse', {
+    version: uint(1),
+    chunkBytes: uint(2),
+    /** Of the payload. */
+    crc32c: uint(3),
+  }),
+});

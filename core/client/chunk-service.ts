@@ -1,0 +1,96 @@
+// The other side of chunk-calls.ts: executes them on the chunk store of this process. For chains of one
+// target; with more the same calls go to the replica's driver.
+
+import { CoreError } from '../base/errors.ts';
+import { id } from '../base/ids.ts';
+import type { ChainVer, ChunkId, TargetId } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
+import type { MessageOf } from '../base/message.ts';
+import type { HandlerAnswer, RpcRegistry } from '../rpc/call.ts';
+import type { ChunkStore } from '../store/types.ts';
+import { readChunk, writeChunk } from './chunk-calls.ts';
+
+/** The one target that this process serves. */
+export interface ServedTarget {
+  readonly target: TargetId;
+  readonly chainVersion: ChainVer;
+}
+
+export function registerChunkService(
+  registry: RpcRegistry,
+  store: ChunkStore,
+  served: ServedTarget,
+): void {
+  registry.register(writeChunk, (request, payload) => {
+    checkTarget(request, served);
+    return write(store, request, payload);
+  });
+  registry.register(readChunk, (request) => {
+    checkTarget(request, served);
+    return read(store, request);
+  });
+}
+
+/** Stale routing is the caller's to refresh. @throws CoreError UNAVAILABLE */
+function checkTarget(
+  request: { readonly target: number; readonly chainVersion: number },
+  served: ServedTarget,
+): void {
+  if (request.target === served.target && request.chainVersion === served.chainVersion) return;
+  const asked = `target ${request.target} in chain version ${request.chainVersion}`;
+  throw new CoreError('UNAVAILABLE', `this process does not serve ${asked}`);
+}
+
+async function write(
+  store: ChunkStore,
+  request: MessageOf<typeof writeChunk.request>,
+  payload: Uint8Array,
+): Promise<HandlerAnswer<MessageOf<typeof writeChunk.response>>> {
+  const { checksumUnitBytes, expectedBytes } = request;
+  const state = await store.update({
+    target: id(request.target),
+    chunk: chunkOf(request),
+    change: {
+      kind: 'write',
+      offset: request.offset,
+      bytes: payload,
+      crc32c: request.crc32c,
+    },
+    chainVersion: id(request.chainVersion),
+    tag: {
+      session: id(request.session),
+      channel: request.channel,
+      sequence: request.sequence,
+    },
+    fresh: request.fresh,
+    ...(checksumUnitBytes === undefined ? {} : { checksumUnitBytes }),
+    ...(expectedBytes === undefined ? {} : { expectedBytes }),
+  });
+  if (state === undefined) throw new CoreError('INTERNAL', 'a write removed its chunk');
+  const { version, length, crc32c } = state;
+  return { response: { version, length, crc32c } };
+}
+
+async function read(
+  store: ChunkStore,
+  request: MessageOf<typeof readChunk.request>,
+): Promise<HandlerAnswer<MessageOf<typeof readChunk.response>>> {
+  const { offset, length } = request;
+  if (length > limits.rpcPayloadBytesMax)
+    throw new CoreError('LIMIT_EXCEEDED', `a read of ${length} bytes exceeds a frame`);
+  const { state, bytes, crc32c } = await store.read(
+    id(request.target),
+    chunkOf(request),
+    offset,
+    length,
+  );
+  const response = { version: state.version, chunkBytes: state.length, crc32c };
+  return { response, payload: [bytes] };
+}
+
+/** @throws CoreError INVALID_ARGUMENT */
+function chunkOf(request: { readonly blob: number; readonly index: number }): ChunkId {
+  if (request.index > 0xffff_ffff)
+    throw new CoreError('INVALID_ARGUMENT', `chunk index ${request.index}`);
+  return { blob: id(request.blob), index: request.index };
+}

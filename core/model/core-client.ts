@@ -1,0 +1,138 @@
+// A process's way to the core: one RPC connection, and over it the blob client, the writer session and the
+// read lease that the models need. The ports here are the only link between core/client, which knows nothing
+// of the namespace, and the namespace's session calls.
+
+import { asBuffer } from '../base/bytes.ts';
+import { CoreError } from '../base/errors.ts';
+import { id } from '../base/ids.ts';
+import type { ChainVer, TargetId } from '../base/ids.ts';
+import { ChunkBlobClient } from '../client/blob-client.ts';
+import { HeartbeatLease } from '../client/read-lease.ts';
+import type { LeasePort } from '../client/read-lease.ts';
+import { singleTargetRouting } from '../client/routing.ts';
+import type { BlobClient, ReadLease, WriterSession } from '../client/types.ts';
+import { RenewedSession } from '../client/writer-session.ts';
+import type { SessionPort } from '../client/writer-session.ts';
+import type { Clock } from '../env/clock.ts';
+import type { Events } from '../env/events.ts';
+import type { Address, Net } from '../env/net.ts';
+import type { Rng } from '../env/rng.ts';
+import * as calls from '../meta/calls.ts';
+import type { RpcClient } from '../rpc/call.ts';
+import { ReconnectingClient } from '../rpc/client.ts';
+
+/** The target of an embedded system, and the version of its chain, which never changes. */
+export const embeddedTarget = {
+  target: id<TargetId>(1),
+  chainVersion: id<ChainVer>(1),
+} as const;
+
+export interface CoreClientOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly events: Events;
+  readonly address: Address;
+  /** Name of this role, for the core's logs and for its session. */
+  readonly role: string;
+  readonly token: Uint8Array;
+}
+
+export interface CoreReader {
+  readonly rpc: RpcClient;
+  readonly blobs: BlobClient;
+  readonly lease: ReadLease;
+  /** Ends lease and session, then the connection. */
+  close(): Promise<void>;
+}
+
+export interface CoreWriter extends CoreReader {
+  readonly session: WriterSession;
+}
+
+/** For a process whose token carries `write`. @throws CoreError UNAVAILABLE, ACCESS_DENIED */
+export async function openCoreWriter(options: CoreClientOptions): Promise<CoreWriter> {
+  return withConnection(options, async (rpc, lease) => {
+    const { clock, events, role } = options;
+    const session = await RenewedSession.open(sessionPort(rpc, role), clock, events);
+    const routing = singleTargetRouting({ rpc, ...embeddedTarget });
+    const blobs = new ChunkBlobClient({ clock, routing, takeBlob: () => session.takeBlob() });
+    return { rpc, blobs, lease, session, end: () => session.close() };
+  });
+}
+
+/** For a process whose token carries `read`. @throws CoreError UNAVAILABLE, ACCESS_DENIED */
+export async function openCoreReader(options: CoreClientOptions): Promise<CoreReader> {
+  return withConnection(options, async (rpc, lease) => {
+    const { clock } = options;
+    const routing = singleTargetRouting({ rpc, ...embeddedTarget });
+    const blobs = new ChunkBlobClient({ clock, routing, takeBlob: refuseToWrite });
+    return { rpc, blobs, lease, end: async () => undefined };
+  });
+}
+
+async function refuseToWrite(): Promise<never> {
+  throw new CoreError('ACCESS_DENIED', 'this process may only read');
+}
+
+/** Connects and takes the read lease; undone when `open` fails. */
+async function withConnection<Parts extends object>(
+  options: CoreClientOptions,
+  open: (rpc: RpcClient, lease: ReadLease) => Promise<Parts & { end(): Promise<void> }>,
+): Promise<Parts & { close(): Promise<void> }> {
+  const { clock, events, role } = options;
+  let lease: HeartbeatLease | undefined;
+  // A core that restarted knows no leases: state ours before it collects anything.
+  const onConnected = (): void => void lease?.restate();
+  const rpc = new ReconnectingClient({ ...options, onConnected });
+  try {
+    const reader = `${role}-${asBuffer(options.rng.bytes(8)).toString('hex')}`;
+    lease = await HeartbeatLease.open(reader, leasePort(rpc, reader), clock, events);
+    const held = lease;
+    const parts = await open(rpc, held);
+    const close = async (): Promise<void> => {
+      await Promise.all([parts.end(), held.close()]);
+      rpc.close();
+    };
+    return { ...parts, close };
+  } catch (error) {
+    await lease?.close();
+    rpc.close();
+    throw error;
+  }
+}
+
+function sessionPort(rpc: RpcClient, role: string): SessionPort {
+  return {
+    async open() {
+      const { response } = await rpc.call(calls.openSession, { role });
+      return { ...response, session: id(response.session) };
+    },
+    async renew(session) {
+      return (await rpc.call(calls.renewSession, { session })).response;
+    },
+    async end(session) {
+      await rpc.call(calls.endSession, { session }, { deadlineMs: endMs });
+    },
+    async grant(session) {
+      return (await rpc.call(calls.grantBlobs, { session })).response.blobs;
+    },
+    async discard(session, blobs) {
+      await rpc.call(calls.discardBlobs, { session, blobs: [...blobs] });
+    },
+  };
+}
+
+function leasePort(rpc: RpcClient, reader: string): LeasePort {
+  return {
+    async renew(oldestEpoch) {
+      return (await rpc.call(calls.renewReadLease, { reader, oldestEpoch })).response;
+    },
+    async end() {
+      await rpc.call(calls.endReadLease, { reader }, { deadlineMs: endMs });
+    },
+  };
+}
+
+/** A process that stops does not wait long to say so: leases end by themselves. */
+const endMs = 2_000;
