@@ -1,6 +1,7 @@
 // The interfaces of core/store that other layers see: the journal, its users, the journaled table and the
 // chunk store. Formats: docs/internals/journal.md and docs/internals/disk-format.md.
 
+import type { CoreError } from '../base/errors.ts';
 import type {
   ChainVer,
   ChunkId,
@@ -74,6 +75,8 @@ export interface Journal {
   readonly durableNumber: RecordNumber;
   /** Runs a checkpoint now; concurrent calls share one. */
   checkpoint(): Promise<void>;
+  /** Calls `listener` once when the journal goes offline, at once if it already is. */
+  onOffline(listener: (error: CoreError) => void): void;
 }
 
 // --- journaled table -----------------------------------------------------------------------------

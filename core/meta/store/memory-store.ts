@@ -7,7 +7,7 @@ import type { Clock } from '../../env/clock.ts';
 import type { KvMutation, KvRange } from '../../env/kv.ts';
 import type { Rng } from '../../env/rng.ts';
 import type { MetaEntry, MetaStore } from '../meta-store.ts';
-import { type AppendedCommit, type MetaBackend, OptimisticStore } from './optimistic-store.ts';
+import { type MetaBackend, OptimisticStore } from './optimistic-store.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -30,6 +30,7 @@ class MemoryBackend implements MetaBackend {
   private readonly rows = new SortedMap<MetaEntry>();
   private readonly sync: () => Promise<void>;
   private durable = Promise.resolve();
+  private offline: (error: unknown) => void = () => undefined;
 
   constructor(sync: () => Promise<void>) {
     this.sync = sync;
@@ -54,16 +55,13 @@ class MemoryBackend implements MetaBackend {
     return Promise.resolve(page);
   }
 
-  append(number: number, _mutations: readonly KvMutation[], onDurable: () => void): AppendedCommit {
-    const earlier = this.durable;
-    const mine = this.sync();
-    // Seen through `durable`, unless an earlier one failed first.
-    mine.catch(() => undefined);
-    this.durable = earlier.then(() => mine).then(onDurable);
-    return { number: number as RecordNumber, durable: this.durable };
+  append(number: number, _mutations: readonly KvMutation[], onDurable: () => void): RecordNumber {
+    this.durable = Promise.all([this.sync(), this.durable]).then(onDurable);
+    this.durable.catch((error: unknown) => this.offline(error));
+    return number as RecordNumber;
   }
 
-  apply(_commit: AppendedCommit, _number: number, mutations: readonly KvMutation[]): void {
+  apply(_record: RecordNumber, _number: number, mutations: readonly KvMutation[]): void {
     for (const { key, value } of mutations) {
       if (value === undefined) this.rows.delete(byteKey(key));
       else this.rows.set(byteKey(key), [key, value]);
@@ -72,5 +70,9 @@ class MemoryBackend implements MetaBackend {
 
   room(): undefined {
     return undefined;
+  }
+
+  onOffline(listener: (error: unknown) => void): void {
+    this.offline = listener;
   }
 }

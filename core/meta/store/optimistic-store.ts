@@ -34,20 +34,16 @@ export interface MetaBackend {
   get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   range(range: KvRange): Promise<MetaEntry[]>;
-  /** Starts to make a commit durable, in the calling turn. `onDurable` is called when it is, in order of
+  /** Starts to make a commit durable, in the calling turn, and answers the number of its record. `onDurable` is called when it is, in order of
    *  numbers, never within this call. @throws CoreError when nothing was started: DISK_OFFLINE, BUSY */
-  append(number: number, mutations: readonly KvMutation[], onDurable: () => void): AppendedCommit;
+  append(number: number, mutations: readonly KvMutation[], onDurable: () => void): RecordNumber;
   /** Makes a durable commit visible to reads. Called in order of numbers. */
-  apply(commit: AppendedCommit, number: number, mutations: readonly KvMutation[]): void;
+  apply(record: RecordNumber, number: number, mutations: readonly KvMutation[]): void;
   /** What a new transaction waits for while the disk is behind; undefined when nothing. */
   room(): Promise<void> | undefined;
-}
-
-export interface AppendedCommit {
-  /** Of the journal record that holds the commit. */
-  readonly number: RecordNumber;
-  /** Rejects when it is unknown whether the commit is durable, and nothing more can be written. */
-  readonly durable: Promise<void>;
+  /** Calls `listener` when nothing more can be written: what was appended and is not yet durable may or may
+   *  not be there after a restart. */
+  onOffline(listener: (error: unknown) => void): void;
 }
 
 export interface OptimisticStoreOptions {
@@ -59,7 +55,7 @@ export interface OptimisticStoreOptions {
 }
 
 interface QueuedCommit {
-  readonly appended: AppendedCommit;
+  readonly record: RecordNumber;
   readonly number: number;
   readonly mutations: readonly KvMutation[];
   resolve(position: CommitPosition): void;
@@ -109,6 +105,7 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     this.newestVisible = options.newestCommit;
     this.recent = new RecentWrites(options.newestCommit);
     this.tokenKeeper = new TokenKeeper(options.clock);
+    options.backend.onOffline((error) => this.fail(error));
   }
 
   // --- reads of the newest visible state ----------------------------------------------------------
@@ -217,13 +214,12 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     for (const [index, { topic, value }] of transaction.outboxWrites.entries()) {
       mutations.push({ key: outboxKey(topic, number, index), value });
     }
-    const appended = this.backend.append(number, mutations, () => this.show(number));
+    const record = this.backend.append(number, mutations, () => this.show(number));
     this.newest = number;
     // Outbox keys are new with each commit and need no memory: their readers read the visible state.
     this.recent.queued(number, [...transaction.writes.keys()]);
     return new Promise((resolve, reject) => {
-      this.queue.push({ appended, number, mutations, resolve, reject, waiting: undefined });
-      appended.durable.catch((error: unknown) => this.fail(error));
+      this.queue.push({ record, number, mutations, resolve, reject, waiting: undefined });
     });
   }
 
@@ -232,7 +228,7 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     if (this.ended !== undefined) return;
     const commit = this.queue.shift();
     assert(commit?.number === number, 'commits become visible in order');
-    this.backend.apply(commit.appended, number, commit.mutations);
+    this.backend.apply(commit.record, number, commit.mutations);
     this.newestVisible = number;
     this.recent.visible(number, this.clock.now());
     this.watchers.changed(commit.mutations);

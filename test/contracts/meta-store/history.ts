@@ -122,8 +122,9 @@ function check(done: readonly Done[]): void {
     states.push({ position, model });
   }
   for (const { begun, position, reads } of done.filter(({ writes }) => writes.length === 0)) {
+    // A state holds until the next one.
     const possible = states.filter(
-      (state) => state.position >= begun && state.position <= position,
+      (state, at) => state.position <= position && (states[at + 1]?.position ?? '~') > begun,
     );
     const matches = possible.some((state) =>
       reads.every((read) => read.found === read.replay(state.model)),

@@ -10,7 +10,7 @@ import type { OptimisticTransaction } from '../../../../core/meta/store/transact
 import { transact, type TransactHost } from '../../../../core/meta/store/transact.ts';
 import type { MetaStore } from '../../../../core/meta/meta-store.ts';
 import { SkewedClock } from '../../../contracts/meta-store/skewed-clock.ts';
-import { seededRng } from '../../../contracts/meta-store/seeded-rng.ts';
+import { simRng } from '../../../sim/rng.ts';
 
 const key = (name: string): Buffer => Buffer.from(name);
 
@@ -20,7 +20,7 @@ type Fate = 'ok' | 'lost' | 'kept' | 'late';
  *  landed, `late` lands when the next attempt has read. */
 class UnknownHost implements TransactHost {
   readonly clock = new SkewedClock();
-  readonly rng = seededRng(4);
+  readonly rng = simRng(4);
   readonly tokens = true;
   readonly store: MetaStore & { begin(): MetaTransaction };
   commits = 0;

@@ -14,7 +14,7 @@ import type { Call, Capability, RpcClient } from '../../../../core/rpc/call.ts';
 import { CallTable } from '../../../../core/rpc/call-table.ts';
 import { localClient } from '../../../../core/rpc/local.ts';
 import { SkewedClock } from '../../../contracts/meta-store/skewed-clock.ts';
-import { seededRng } from '../../../contracts/meta-store/seeded-rng.ts';
+import { simRng } from '../../../sim/rng.ts';
 
 const root = {
   id: 'f'.repeat(64),
@@ -26,8 +26,8 @@ const root = {
 
 function openStore(): PagedIdentities & { clock: SkewedClock } {
   const clock = new SkewedClock();
-  const store = openMemoryMetaStore({ clock, rng: seededRng(1) });
-  return Object.assign(openIdentities({ store, rng: seededRng(2), clock, root }), { clock });
+  const store = openMemoryMetaStore({ clock, rng: simRng(1) });
+  return Object.assign(openIdentities({ store, rng: simRng(2), clock, root }), { clock });
 }
 
 const rejects = (promise: Promise<unknown>, name: ErrorName): Promise<void> =>
