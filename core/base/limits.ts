@@ -23,6 +23,39 @@ export const limits = {
    *  Above it the bytes go to the slab first: two syncs, one write. */
   journaledBytesMax: 256 * KiB,
 
+  /** Slabs double the size of their class between these bounds: a small store stays small, a large one
+   *  has few files, and making one stalls the disk for less than a second. */
+  slabBytesMin: 1 * MiB,
+  slabBytesMax: 64 * MiB,
+  /** Zeros written between two syncs while a slab is made, so that other syncs are not delayed long. */
+  slabPieceBytes: 4 * MiB,
+  /** Open slab files; a handle costs the kernel and us about 1 KiB. */
+  slabHandlesMax: 512,
+  /** With the journal's one: two syncs in flight per disk (design 9). */
+  slabSyncsInFlightMax: 1,
+  /** Slabs of larger blocks are not made ahead of need. */
+  spareBlockBytesMax: 16 * MiB,
+  /** An overwrite of a chunk up to this size rewrites it: cheaper than a patch to write and to read. */
+  rewriteBytesMax: 16 * KiB,
+  /** A row with its checksums; above it an update folds. Half of it is the base of a 64 MiB chunk in
+   *  4 KiB units. */
+  chunkRowBytesMax: 128 * KiB,
+  /** Bytes that are durable in the journal and wait in memory for their place. */
+  placementBytesMax: 64 * MiB,
+  /** One round of placing: enough to merge small writes into long ones. */
+  placementRoundBytes: 4 * MiB,
+  /** File-system space that new data leaves alone, at most a twentieth of the disk: for the index, which
+   *  grows when chunks are removed too, and for what else lives on the disk. */
+  diskReserveBytes: 1 * GiB,
+  /** Patched chunks remembered for folding; a scan of the index finds the others. */
+  foldHintsMax: 65_536,
+  /** Patches at which the background folds a chunk that is still being written. */
+  foldPatchesMin: 8,
+  /** Index rows looked at in one step of maintenance or checking: about a millisecond. */
+  scanRowsMax: 256,
+  /** A slab below this share of used blocks is emptied when its class has room for its content. */
+  sparseSlabShare: 0.5,
+
   // --- journal -----------------------------------------------------------------------------------
   journalSegmentBytes: 32 * MiB,
   /** Segments kept prewritten; a checkpoint starts well before they are all used. */

@@ -1,0 +1,155 @@
+// Payloads of the chunk store's journal records: a chunk's new absolute state, with its bytes when they are
+// small, and slabs made or removed. Pure codecs; layout in docs/internals/disk-format.md, "Journal payloads".
+// Every number is a result, never a delta (design 4.6 rule 1): replaying a record twice, or over an index
+// that already holds later rows, ends in the same state.
+
+import { Buffer } from 'node:buffer';
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { CoreError } from '../base/errors.ts';
+import {
+  type ChunkId,
+  type TargetId,
+  chunkKeyBytes,
+  id,
+  readChunkKey,
+  writeChunkKey,
+} from '../base/ids.ts';
+import { readPosition, readTag, writePosition, writeTag } from './chunk-row.ts';
+import type { Position } from './position.ts';
+import type { UpdateTag } from './types.ts';
+
+/** Bytes that travel in the record and are placed into a block later. */
+export interface Section {
+  readonly position: Position;
+  /** Offset in the block; a multiple of a page. */
+  readonly from: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The reference count that a block has once the record is durable. */
+export type RefChange = readonly [position: Position, refs: number];
+
+export interface ChunkRecord {
+  readonly target: TargetId;
+  readonly chunk: ChunkId;
+  /** The encoded row; undefined when the chunk is removed. */
+  readonly row: Uint8Array | undefined;
+  /** Names the update; all zeros for folds and moves, which change no content. */
+  readonly tag: UpdateTag;
+  readonly refs: readonly RefChange[];
+  readonly sections: readonly Section[];
+}
+
+const payloadVersion = 1;
+const flagRow = 1;
+
+export function chunkRecordBytes(record: Omit<ChunkRecord, 'refs'>): number {
+  let bytes = 256 + (record.row?.length ?? 0);
+  for (const section of record.sections) bytes += 16 + section.bytes.length;
+  return bytes;
+}
+
+/** Header, then the bytes of the sections as they are: no copy. */
+export function encodeChunkRecord(record: ChunkRecord): Uint8Array[] {
+  const writer = new ByteWriter(
+    80 + (record.row?.length ?? 0) + 8 * record.refs.length + 14 * record.sections.length,
+  );
+  const key = Buffer.allocUnsafe(chunkKeyBytes);
+  writeChunkKey(key, 0, record.chunk);
+  writer
+    .u8(payloadVersion)
+    .u8(record.row === undefined ? 0 : flagRow)
+    .u64(record.target)
+    .raw(key);
+  writeTag(writer, record.tag);
+  writer.u8(record.refs.length);
+  for (const [position, refs] of record.refs) {
+    writePosition(writer, position);
+    writer.u16(refs);
+  }
+  if (record.row !== undefined) writer.block(record.row);
+  writer.u8(record.sections.length);
+  for (const section of record.sections) {
+    writePosition(writer, section.position);
+    writer.u32(section.from).u32(section.bytes.length);
+  }
+  return [writer.finish(), ...record.sections.map((section) => section.bytes)];
+}
+
+/** Byte fields are views of `payload`. @throws CoreError CORRUPT, VERSION_UNSUPPORTED */
+export function decodeChunkRecord(payload: Uint8Array): ChunkRecord {
+  return decoding('chunk', payload, (reader) => {
+    const flags = reader.u8();
+    const target = id<TargetId>(reader.u64());
+    const chunk = readChunkKey(reader.raw(chunkKeyBytes));
+    const tag = readTag(reader);
+    const refs: RefChange[] = [];
+    for (let left = reader.u8(); left > 0; left--)
+      refs.push([readPosition(reader), reader.u16()] as const);
+    const row = (flags & flagRow) === 0 ? undefined : reader.block(reader.remaining);
+    const headers: { position: Position; from: number; length: number }[] = [];
+    for (let left = reader.u8(); left > 0; left--)
+      headers.push({ position: readPosition(reader), from: reader.u32(), length: reader.u32() });
+    const sections = headers.map(({ position, from, length }) => ({
+      position,
+      from,
+      bytes: reader.raw(length),
+    }));
+    return { target, chunk, row, tag, refs, sections };
+  });
+}
+
+// --- slabs ---------------------------------------------------------------------------------------
+
+export type SpaceChange =
+  | {
+      readonly kind: 'made';
+      readonly slab: number;
+      readonly blockLog2: number;
+      readonly blocks: number;
+    }
+  | { readonly kind: 'removed'; readonly slab: number };
+
+export type SpaceRecord = SpaceChange & {
+  /** Slabs that the disk has once the record is durable. */
+  readonly slabs: number;
+};
+
+const spaceMade = 1;
+const spaceRemoved = 2;
+
+export function encodeSpaceRecord(record: SpaceRecord): Buffer {
+  const writer = new ByteWriter(24).u8(payloadVersion).u32(record.slabs);
+  if (record.kind === 'made')
+    writer.u8(spaceMade).u32(record.slab).u8(record.blockLog2).u32(record.blocks);
+  else writer.u8(spaceRemoved).u32(record.slab);
+  return writer.finish();
+}
+
+/** @throws CoreError CORRUPT, VERSION_UNSUPPORTED */
+export function decodeSpaceRecord(payload: Uint8Array): SpaceRecord {
+  return decoding('space', payload, (reader): SpaceRecord => {
+    const slabs = reader.u32();
+    const kind = reader.u8();
+    const slab = reader.u32();
+    if (kind === spaceMade)
+      return { kind: 'made', slab, blockLog2: reader.u8(), blocks: reader.u32(), slabs };
+    if (kind === spaceRemoved) return { kind: 'removed', slab, slabs };
+    throw new CoreError('PROTOCOL', `kind ${kind}`);
+  });
+}
+
+function decoding<T>(what: string, payload: Uint8Array, read: (reader: ByteReader) => T): T {
+  try {
+    const reader = new ByteReader(payload);
+    const version = reader.u8();
+    if (version !== payloadVersion)
+      throw new CoreError('VERSION_UNSUPPORTED', `${what} record of format ${version}`);
+    const value = read(reader);
+    reader.end();
+    return value;
+  } catch (error) {
+    if (!(error instanceof CoreError) || error.errorName !== 'PROTOCOL') throw error;
+    throw new CoreError('CORRUPT', `${what} record: ${error.message}`, { cause: error });
+  }
+}

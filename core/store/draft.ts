@@ -1,0 +1,399 @@
+// Drafts of updates: from a chunk's row and a change to its next row, with blocks reserved and large bytes
+// written and synced (design 4.6 rules 2 and 3). A draft is invisible: it becomes an update when its record
+// is durable, or is dropped and its blocks go back. The caller holds the chunk's engine lock throughout.
+//
+// Small bytes are copied once, into sections that live until they are placed; large bytes are written from
+// the caller's buffer, which is not referred to afterwards.
+
+import { Buffer } from 'node:buffer';
+import { assert } from '../base/assert.ts';
+import { crc32c, crc32cCombine, crc32cZeros } from '../base/crc32c.ts';
+import { CoreError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import { mark } from '../base/mark.ts';
+import type { Allocator } from './allocator.ts';
+import type { ChunkReader, Place } from './chunk-reader.ts';
+import type { Section } from './chunk-record.ts';
+import { type ChunkRow, type Content, type Piece, emptyContent, positionsOf } from './chunk-row.ts';
+import { type Plan, type Range, patchesBelow, planExtend, planWrite } from './plan.ts';
+import {
+  type Position,
+  blockLog2For,
+  blockOf,
+  noPosition,
+  pageCeil,
+  pageFloor,
+  slabOf,
+} from './position.ts';
+import { type SlabFiles, zeros } from './slab-files.ts';
+import type { SpaceManager } from './space.ts';
+import { appendUnits, combineUnits, replaceInCrc, unitChecksums } from './unit-checksums.ts';
+
+/** New content of a chunk, its blocks reserved and its large bytes synced. */
+export interface Draft {
+  readonly content: Content;
+  /** Blocks that the new content refers to and the old one did not. */
+  readonly taken: readonly Position[];
+  /** Blocks that only the old content refers to. */
+  readonly freed: readonly Position[];
+  readonly sections: readonly Section[];
+}
+
+/** Bytes to write, with the checksums that verifying them gave: of units counted from their start. */
+export interface Written {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  readonly crc32c: number;
+  readonly checksums: readonly number[];
+}
+
+export interface DrafterParts {
+  readonly allocator: Allocator;
+  readonly files: SlabFiles;
+  readonly reader: ChunkReader;
+  readonly space: SpaceManager;
+  readonly journaledBytesMax: number;
+  readonly rewriteBytesMax: number;
+}
+
+interface DirectWrite {
+  readonly position: Position;
+  readonly from: number;
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+}
+
+/** What one draft has gathered so far. */
+interface Work {
+  readonly place: Place;
+  readonly old: Content;
+  readonly unitBytes: number;
+  readonly taken: Position[];
+  readonly sections: Section[];
+  readonly direct: DirectWrite[];
+}
+
+export class Drafter {
+  private readonly parts: DrafterParts;
+
+  constructor(parts: DrafterParts) {
+    this.parts = parts;
+  }
+
+  write(place: Place, row: ChunkRow, written: Written): Promise<Draft> {
+    return this.draft(place, row, async (work) => {
+      const { old } = work;
+      const plan = this.planWrite(work, written);
+      if (plan.kind === 'keep') return old;
+      if (plan.kind === 'replace') return this.replace(work, written);
+      if (plan.kind === 'fold') {
+        mark('draft.fold');
+        const length = Math.max(old.length, written.offset + written.bytes.length);
+        return this.fold(work, length, written);
+      }
+      return this.edit(work, plan, written);
+    });
+  }
+
+  truncate(place: Place, row: ChunkRow, length: number): Promise<Draft> {
+    return this.draft(place, row, async (work) => {
+      const { old } = work;
+      if (length === old.length) return old;
+      if (length < old.length) return this.shorten(work, length);
+      const plan = planExtend(old, this.blockBytes(old), length, this.planLimits(work));
+      const nothing: Written = { offset: length, bytes: noBytes, crc32c: 0, checksums: [] };
+      if (plan.kind === 'replace') return this.replace(work, nothing);
+      if (plan.kind === 'fold') return this.fold(work, length, undefined);
+      assert(plan.kind === 'edit', 'an extension changes the content');
+      return this.edit(work, plan, nothing);
+    });
+  }
+
+  /** The same content in a block of its own: folds patches, moves out of a sparse slab. */
+  rewrite(place: Place, row: ChunkRow): Promise<Draft> {
+    return this.draft(place, row, (work) => this.fold(work, work.old.length, undefined));
+  }
+
+  drop(draft: Draft): void {
+    for (const position of draft.taken) this.parts.allocator.abort(position);
+  }
+
+  // --- the frame of every draft --------------------------------------------------------------------
+
+  private async draft(
+    place: Place,
+    row: ChunkRow,
+    change: (work: Work) => Promise<Content>,
+  ): Promise<Draft> {
+    const old = row.content;
+    const work: Work = {
+      place,
+      old,
+      unitBytes: row.unitBytes,
+      taken: [],
+      sections: [],
+      direct: [],
+    };
+    try {
+      const content = await change(work);
+      await this.writeDirect(work);
+      const live = new Set(positionsOf(content));
+      const freed = positionsOf(old).filter((position) => !live.has(position));
+      return { content, taken: work.taken, freed, sections: work.sections };
+    } catch (error) {
+      for (const position of work.taken) this.parts.allocator.abort(position);
+      throw error;
+    }
+  }
+
+  /** Rule 2, large bytes: write, then sync, before the record may be submitted. */
+  private async writeDirect(work: Work): Promise<void> {
+    if (work.direct.length === 0) return;
+    const { files } = this.parts;
+    const writes = work.direct.map(async ({ position, from, parts, bytes }) => {
+      const slab = this.slab(position);
+      const at = blockOf(position) * slab.blockBytes + from;
+      // To the end of the page: the kernel then need not read it first.
+      const padding = zeros(pageCeil(from + bytes) - (from + bytes));
+      await files.write(slab.number, [...parts, ...padding], at);
+      await files.sync(slab.number);
+    });
+    // All of them end before the blocks could go back.
+    for (const result of await Promise.allSettled(writes))
+      if (result.status === 'rejected') throw result.reason;
+  }
+
+  // --- changes -------------------------------------------------------------------------------------
+
+  /** A new base: zeros up to the write, then its bytes. */
+  private async replace(work: Work, written: Written): Promise<Content> {
+    const { offset, bytes } = written;
+    const length = offset + bytes.length;
+    if (length === 0) return emptyContent;
+    const parts = offset === 0 ? [bytes] : [...zeros(offset), bytes];
+    const checksums = offset === 0 ? written.checksums : unitChecksums(parts, work.unitBytes);
+    const base = await this.newPiece(work, 0, length, parts, checksums);
+    const crc =
+      offset === 0
+        ? written.crc32c
+        : crc32cCombine(crc32cZeros(offset), written.crc32c, bytes.length);
+    return { length, crc32c: crc, base, patches: [] };
+  }
+
+  /** A new base of the verified old content, with `written` over it and zeros in between. */
+  private async fold(work: Work, length: number, written: Written | undefined): Promise<Content> {
+    const { old, place, unitBytes } = work;
+    if (length === 0) return emptyContent;
+    const bytes = Buffer.allocUnsafe(length);
+    const kept = Math.min(old.length, length);
+    const before = await this.parts.reader.read(place, old, unitBytes, 0, kept);
+    if (kept === old.length && before.crc32c !== old.crc32c)
+      throw new CoreError(
+        'CORRUPT',
+        `target ${place.target}, chunk ${place.chunk.blob}/${place.chunk.index}: ` +
+          'its units match their checksums, but the chunk does not match its own',
+      );
+    bytes.set(before.bytes);
+    bytes.fill(0, kept);
+    if (written !== undefined) bytes.set(written.bytes, written.offset);
+    const checksums = unitChecksums([bytes], unitBytes);
+    const base = await this.newPiece(work, 0, length, [bytes], checksums);
+    return { length, crc32c: combineUnits(checksums, length, unitBytes), base, patches: [] };
+  }
+
+  private async shorten(work: Work, length: number): Promise<Content> {
+    const { old, place, unitBytes } = work;
+    if (length === 0) return emptyContent;
+    mark('draft.shorten');
+    const patches = patchesBelow(old, length);
+    const { base } = old;
+    assert(base !== undefined, 'content has a base');
+    if (patches.length > 0) {
+      const kept = await this.parts.reader.read(place, old, unitBytes, 0, length);
+      return { length, crc32c: kept.crc32c, base, patches };
+    }
+    // Whole units are known by their checksums; only the cut unit is read.
+    const whole = length - (length % unitBytes);
+    const units = base.checksums.slice(0, whole / unitBytes);
+    const rest = await this.parts.reader.read(place, old, unitBytes, whole, length);
+    const crc = combineUnits(units, whole, unitBytes);
+    return { length, crc32c: crc32cCombine(crc, rest.crc32c, length - whole), base, patches };
+  }
+
+  private async edit(
+    work: Work,
+    plan: Plan & { kind: 'edit' },
+    written: Written,
+  ): Promise<Content> {
+    const { old } = work;
+    const crc = await this.editedCrc(work, written);
+    const patches = plan.kept.slice();
+    if (plan.zeros !== undefined) {
+      mark('draft.zeroPatch');
+      patches.push(zeroPatch(plan.zeros));
+    }
+    if (plan.patch !== undefined) {
+      mark('draft.patch');
+      patches.push(await this.patch(work, plan.patch, written));
+    }
+    let base = old.base as Piece;
+    if (plan.append !== undefined) base = await this.append(work, base, plan.append, written);
+    const length = Math.max(old.length, written.offset + written.bytes.length);
+    return { length, crc32c: crc, base, patches };
+  }
+
+  private async patch(work: Work, { from, to }: Range, written: Written): Promise<Piece> {
+    const bytes = written.bytes.subarray(from - written.offset, to - written.offset);
+    const checksums =
+      bytes.length === written.bytes.length
+        ? written.checksums
+        : unitChecksums([bytes], work.unitBytes);
+    return this.newPiece(work, from, bytes.length, [bytes], checksums);
+  }
+
+  /** Behind the base's longest length, in its block (rule 3). A page that already holds committed bytes is
+   *  written only from a record that carries its whole image. */
+  private async append(
+    work: Work,
+    base: Piece,
+    { from, to }: Range,
+    written: Written,
+  ): Promise<Piece> {
+    const { place, unitBytes } = work;
+    const { position } = base;
+    const gap = zeros(Math.max(0, written.offset - from));
+    const added = [...gap, written.bytes.subarray(Math.max(0, from - written.offset))];
+    const image = pageFloor(from);
+    const head =
+      image === from
+        ? noBytes
+        : (await this.parts.reader.own(place, base, unitBytes, image, from)).bytes;
+    if (to - image <= this.parts.journaledBytesMax) {
+      mark('draft.appendJournaled');
+      this.journal(work, position, image, [head, ...added]);
+    } else {
+      mark('draft.appendDirect');
+      const bytes = Buffer.concat([head, ...firstBytes(added, pageCeil(from) - from)]);
+      if (head.length > 0) this.journal(work, position, image, [bytes]);
+      const rest = skipBytes(added, pageCeil(from) - from);
+      work.direct.push({ position, from: pageCeil(from), parts: rest, bytes: to - pageCeil(from) });
+    }
+    const checksums = appendUnits(base.checksums, base.length, added, unitBytes);
+    return { ...base, length: to, checksums };
+  }
+
+  /** The content checksum after an edit, from verified old bytes and the new ones. */
+  private async editedCrc(work: Work, written: Written): Promise<number> {
+    const { old, place, unitBytes } = work;
+    const { offset, bytes } = written;
+    const end = offset + bytes.length;
+    let crc = old.crc32c;
+    const overlapEnd = Math.min(end, old.length);
+    let tail = written.crc32c;
+    if (offset < overlapEnd) {
+      const before = await this.parts.reader.read(place, old, unitBytes, offset, overlapEnd);
+      const over =
+        overlapEnd === end ? written.crc32c : crc32c(bytes.subarray(0, overlapEnd - offset));
+      crc = replaceInCrc(crc, {
+        before: before.crc32c,
+        after: over,
+        bytesAfter: old.length - overlapEnd,
+      });
+      if (end <= old.length) return crc;
+      tail = crc32c(bytes.subarray(overlapEnd - offset));
+    }
+    const gap = Math.max(0, offset - old.length);
+    crc = crc32cCombine(crc, crc32cZeros(gap), gap);
+    return crc32cCombine(crc, tail, end - Math.max(offset, old.length));
+  }
+
+  // --- bytes and blocks ----------------------------------------------------------------------------
+
+  private async newPiece(
+    work: Work,
+    offset: number,
+    length: number,
+    parts: readonly Uint8Array[],
+    checksums: readonly number[],
+  ): Promise<Piece> {
+    const journaled = length <= this.parts.journaledBytesMax;
+    const position = await this.parts.space.allocate(blockLog2For(length), journaled);
+    work.taken.push(position);
+    if (journaled) this.journal(work, position, 0, parts);
+    else work.direct.push({ position, from: 0, parts, bytes: length });
+    return { offset, length, position, checksums };
+  }
+
+  private journal(
+    work: Work,
+    position: Position,
+    from: number,
+    parts: readonly Uint8Array[],
+  ): void {
+    work.sections.push({ position, from, bytes: Buffer.concat(parts) });
+  }
+
+  private planWrite(work: Work, { offset, bytes }: Written): Plan {
+    const { old } = work;
+    const planLimits = this.planLimits(work);
+    const plan = planWrite(old, this.blockBytes(old), offset, bytes.length, planLimits);
+    if (plan.kind !== 'edit' || plan.append === undefined) return plan;
+    const { from, to } = plan.append;
+    const direct = to - pageFloor(from) > this.parts.journaledBytesMax;
+    const position = (old.base as Piece).position;
+    if (!direct || this.parts.allocator.directAllowed(position, pageCeil(from))) return plan;
+    // A record after the checkpoint has bytes for this part of the block; replay would write them over ours.
+    mark('draft.warmAppend');
+    return { kind: 'fold' };
+  }
+
+  private planLimits(work: Work): { rewriteBytesMax: number; unitBytes: number } {
+    return { rewriteBytesMax: this.parts.rewriteBytesMax, unitBytes: work.unitBytes };
+  }
+
+  private blockBytes(content: Content): number {
+    return content.base === undefined ? 0 : this.slab(content.base.position).blockBytes;
+  }
+
+  private slab(position: Position): { readonly number: number; readonly blockBytes: number } {
+    const slab = this.parts.allocator.slab(slabOf(position));
+    if (slab === undefined)
+      throw new CoreError(
+        'CORRUPT',
+        `the index names slab ${slabOf(position)}, which is not there`,
+      );
+    return slab;
+  }
+}
+
+const noBytes = new Uint8Array(0);
+
+function zeroPatch({ from, to }: Range): Piece {
+  return { offset: from, length: to - from, position: noPosition, checksums: [] };
+}
+
+function firstBytes(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const first: Uint8Array[] = [];
+  let left = bytes;
+  for (const part of parts) {
+    if (left === 0) break;
+    first.push(part.subarray(0, left));
+    left -= Math.min(left, part.length);
+  }
+  return first;
+}
+
+function skipBytes(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let left = bytes;
+  const rest: Uint8Array[] = [];
+  for (const part of parts) {
+    if (left < part.length) rest.push(part.subarray(left));
+    left -= Math.min(left, part.length);
+  }
+  return rest;
+}
+
+assert(
+  limits.journaledBytesMax * 2 + limits.chunkRowBytesMax < limits.journalRecordBytesMax,
+  'a patch, an append and the row fit a record',
+);

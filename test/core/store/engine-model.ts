@@ -1,0 +1,375 @@
+// Random operations on a chunk store against a map in memory: concurrent updates and reads, checkpoints,
+// maintenance, clean reopenings, kills (the page cache survives) and power losses. Per chunk the model keeps
+// every state that updates in flight may have produced; a read must see one of those that were possible
+// while it ran, and after a crash the chunk must be in the last acknowledged state or a later one.
+
+import assert from 'node:assert/strict';
+import { crc32c } from '../../../core/base/crc32c.ts';
+import { type ErrorName, isCoreError } from '../../../core/base/errors.ts';
+import type { ChunkId, TargetId } from '../../../core/base/ids.ts';
+import { KiB } from '../../../core/base/limits.ts';
+import { Prng } from '../../../core/base/prng.ts';
+import type { ChunkChange } from '../../../core/store/types.ts';
+import { SimDisk } from '../../sim/disk.ts';
+import { SimKv } from '../../sim/kv.ts';
+import {
+  type Rig,
+  changed,
+  chunkOf,
+  openRig,
+  target1,
+  target2,
+  updateOf,
+  writeOf,
+} from './engine-rig.ts';
+
+interface State {
+  readonly bytes: Buffer | undefined;
+  readonly sealed: boolean;
+}
+
+interface ModelChunk {
+  readonly target: TargetId;
+  readonly chunk: ChunkId;
+  /** Possible states, oldest first; the last is what all submitted updates lead to. */
+  states: State[];
+  /** Index of the newest acknowledged one. */
+  acked: number;
+}
+
+export interface ModelOptions {
+  readonly seed: number;
+  readonly operations: number;
+  readonly chunks?: number;
+  readonly chunkBytesMax?: number;
+}
+
+export interface ModelReport {
+  readonly counts: Record<string, number>;
+  readonly mutations: number;
+  readonly reopenings: number;
+}
+
+const absent: State = { bytes: undefined, sealed: false };
+
+export async function runModel(options: ModelOptions): Promise<ModelReport> {
+  const run = new ModelRun(options);
+  await run.all();
+  return run.report();
+}
+
+class ModelRun {
+  private readonly options: ModelOptions;
+  private readonly prng: Prng;
+  private readonly chunkBytesMax: number;
+  private readonly chunks: ModelChunk[] = [];
+  private readonly counts: Record<string, number> = {};
+  private disk: SimDisk;
+  private kv: SimKv;
+  private rig: Rig | undefined;
+  /** Operations of earlier openings are nobody's business any more. */
+  private generation = 0;
+  private inFlight = new Set<Promise<void>>();
+  private failure: unknown;
+
+  constructor(options: ModelOptions) {
+    this.options = options;
+    this.prng = new Prng(options.seed);
+    this.chunkBytesMax = options.chunkBytesMax ?? 64 * KiB;
+    this.disk = new SimDisk(this.diskOptions());
+    this.kv = new SimKv(this.diskOptions());
+    for (let i = 0; i < (options.chunks ?? 40); i++)
+      this.chunks.push({
+        target: i % 3 === 0 ? target2 : target1,
+        chunk: chunkOf(1 + Math.floor(i / 4), i % 4),
+        states: [absent],
+        acked: 0,
+      });
+  }
+
+  report(): ModelReport {
+    const { counts } = this;
+    const sum = (names: readonly string[]): number =>
+      names.reduce((total, name) => total + (counts[name] ?? 0), 0);
+    const mutations = sum([
+      'overwrite',
+      'append',
+      'gap',
+      'whole',
+      'truncate',
+      'remove',
+      'seal',
+      'abort',
+    ]);
+    return { counts, mutations, reopenings: sum(['kill', 'powerLoss', 'reopen']) };
+  }
+
+  /** Operations take a random few turns, so that every interleaving has its chance. */
+  private diskOptions(): { delay: () => Promise<void> } {
+    const prng = this.prng.fork('delay');
+    return {
+      delay: async () => {
+        // oxlint-disable-next-line no-await-in-loop -- turns
+        for (let turns = prng.below(4); turns > 0; turns--) await Promise.resolve();
+      },
+    };
+  }
+
+  async all(): Promise<void> {
+    await this.open();
+    for (let i = 0; i < this.options.operations; i++) {
+      // oxlint-disable-next-line no-await-in-loop -- one step after another
+      await this.step();
+      if (this.failure !== undefined) throw this.failure;
+    }
+    await this.quiet();
+    await this.reopen('reopen');
+  }
+
+  private count(name: string): void {
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+  }
+
+  private async step(): Promise<void> {
+    const { prng } = this;
+    const chosen = prng.below(1000);
+    const chunk = prng.pick(this.chunks);
+    if (chosen < 680) this.start(() => this.mutate(chunk));
+    else if (chosen < 970) this.start(() => this.read(chunk));
+    else if (chosen < 982) this.start(() => this.maintain());
+    else if (chosen < 990) this.start(() => this.checkpoint());
+    else if (chosen < 994) await this.rig?.clock.advance(200);
+    else await this.reopen(prng.pick(['kill', 'powerLoss', 'powerLoss', 'reopen'] as const));
+    if (this.inFlight.size > prng.below(12)) await Promise.race(this.inFlight);
+    if (prng.chance(0.02)) await this.quiet();
+  }
+
+  private start(operation: () => Promise<void>): void {
+    const { generation } = this;
+    const running = operation()
+      .catch((error: unknown) => {
+        if (generation === this.generation) this.failure ??= error;
+      })
+      .finally(() => this.inFlight.delete(running));
+    this.inFlight.add(running);
+  }
+
+  private async quiet(): Promise<void> {
+    await Promise.all(this.inFlight);
+    if (this.failure !== undefined) throw this.failure;
+    for (const chunk of this.chunks) {
+      chunk.states = [chunk.states.at(-1) as State];
+      chunk.acked = 0;
+    }
+  }
+
+  // --- updates -----------------------------------------------------------------------------------
+
+  private async mutate(chunk: ModelChunk): Promise<void> {
+    const { prng } = this;
+    const before = chunk.states.at(-1) as State;
+    const { name, change } = this.change(before);
+    const expected = expectedError(before, change);
+    const more = {
+      target: chunk.target,
+      checksumUnitBytes: chunk.chunk.index === 0 ? 16 * KiB : 4 * KiB,
+      ...(before.bytes === undefined && prng.chance(0.5) && chunk.states.length === 1
+        ? { fresh: true }
+        : {}),
+    };
+    const update = updateOf(chunk.chunk, change, more);
+    if (expected !== undefined) {
+      this.count(`refused ${expected}`);
+      await assert.rejects(this.engine().stage(update), (error) => isCoreError(error, expected));
+      return;
+    }
+    if (prng.chance(0.02)) {
+      this.count('abort');
+      (await this.engine().stage(update)).abort();
+      return;
+    }
+    this.count(name);
+    const after = {
+      bytes: changed(before.bytes, change),
+      sealed: change.kind === 'remove' ? false : before.sealed || change.kind === 'seal',
+    };
+    const { generation } = this;
+    chunk.states.push(after);
+    const index = chunk.states.length - 1;
+    const states = chunk.states;
+    const state = await this.engine().update(update);
+    if (generation !== this.generation) return;
+    assert.equal(states, chunk.states);
+    chunk.acked = Math.max(chunk.acked, index);
+    assert.equal(state?.length, after.bytes?.length);
+    assert.equal(state?.crc32c, after.bytes === undefined ? undefined : crc32c(after.bytes));
+  }
+
+  private change(before: State): { name: string; change: ChunkChange } {
+    const { prng } = this;
+    const length = before.bytes?.length ?? 0;
+    const most = this.chunkBytesMax;
+    const chosen = prng.below(100);
+    if (chosen < 40 && length > 0) {
+      const offset = prng.below(length);
+      return { name: 'overwrite', change: this.write(offset, this.size(most - offset)) };
+    }
+    if (chosen < 62 && length < most)
+      return { name: 'append', change: this.write(length, this.size(most - length)) };
+    if (chosen < 70 && length < most) {
+      const offset = length + prng.below(most - length);
+      return { name: 'gap', change: this.write(offset, this.size(most - offset)) };
+    }
+    if (chosen < 80) return { name: 'whole', change: this.write(0, this.size(most)) };
+    if (chosen < 90) {
+      const to = prng.chance(0.6) ? prng.below(length + 1) : prng.below(most);
+      return { name: 'truncate', change: { kind: 'truncate', length: to } };
+    }
+    if (chosen < 99) return { name: 'remove', change: { kind: 'remove' } };
+    return { name: 'seal', change: { kind: 'seal' } };
+  }
+
+  private write(offset: number, length: number): ChunkChange {
+    const bytes = Buffer.allocUnsafe(length);
+    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- Prng.fill
+    if (length < 64) this.prng.fill(bytes);
+    else {
+      this.prng.fill(bytes.subarray(0, 64));
+      // Repeats of a random piece: cheap to make, and no two pages are alike.
+      for (let at = 64; at < length; at += 61) bytes.copy(bytes, at, 0, Math.min(61, length - at));
+      bytes.writeUInt32BE(this.prng.u32(), length - 4);
+    }
+    return writeOf(offset, bytes);
+  }
+
+  /** Mostly small, sometimes up to `most`, often at page borders. */
+  private size(most: number): number {
+    const { prng } = this;
+    const size = prng.pick([
+      prng.below(200),
+      prng.below(5000),
+      prng.below(most) + 1,
+      4 * KiB,
+      (1 + prng.below(6)) * 4 * KiB,
+    ]);
+    return Math.max(0, Math.min(size, most));
+  }
+
+  // --- reads -------------------------------------------------------------------------------------
+
+  private async read(chunk: ModelChunk): Promise<void> {
+    this.count('read');
+    const { generation, prng } = this;
+    const from = chunk.acked;
+    const { states } = chunk;
+    const offset = prng.chance(0.4) ? 0 : prng.below(this.chunkBytesMax);
+    const length = prng.chance(0.4) ? this.chunkBytesMax : prng.below(this.chunkBytesMax);
+    const seen = await this.readRange(chunk, offset, length);
+    if (generation !== this.generation || states !== chunk.states) return;
+    const possible = states.slice(from).map((state) => slice(state, offset, length));
+    assert.ok(
+      possible.some((bytes) => same(bytes, seen)),
+      `read ${describe(chunk)} [${offset}, +${length}): none of ${possible.length} states`,
+    );
+  }
+
+  private async readRange(
+    { target, chunk }: ModelChunk,
+    offset: number,
+    length: number,
+  ): Promise<Buffer | undefined> {
+    try {
+      const read = await this.engine().read(target, chunk, offset, length);
+      assert.equal(read.crc32c, crc32c(read.bytes));
+      if (offset === 0 && length >= read.state.length)
+        assert.equal(read.crc32c, read.state.crc32c, 'content checksum');
+      return Buffer.from(read.bytes);
+    } catch (error) {
+      if (isCoreError(error, 'CHUNK_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  // --- background --------------------------------------------------------------------------------
+
+  private async maintain(): Promise<void> {
+    this.count('maintain');
+    await this.engine().parts.placements.place();
+  }
+
+  private async checkpoint(): Promise<void> {
+    this.count('checkpoint');
+    await this.rig?.journal.checkpoint();
+  }
+
+  private engine(): Rig['engine'] {
+    assert.ok(this.rig !== undefined);
+    return this.rig.engine;
+  }
+
+  // --- crashes -----------------------------------------------------------------------------------
+
+  private async open(): Promise<void> {
+    this.rig = await openRig({ disk: this.disk, kv: this.kv });
+  }
+
+  private async reopen(how: 'kill' | 'powerLoss' | 'reopen'): Promise<void> {
+    this.count(how);
+    if (how === 'reopen') {
+      await this.quiet();
+      await this.rig?.journal.close();
+    }
+    // Whatever still runs on the old devices no longer counts.
+    this.generation++;
+    this.inFlight = new Set();
+    this.crash(how);
+    await this.open();
+    for (const chunk of this.chunks) {
+      // oxlint-disable-next-line no-await-in-loop -- one chunk after another
+      const seen = await this.readRange(chunk, 0, this.chunkBytesMax);
+      // oxlint-disable-next-line no-await-in-loop
+      const state = await this.engine().stat(chunk.target, chunk.chunk);
+      const possible = chunk.states.slice(chunk.acked);
+      const found = possible.findLast(
+        ({ bytes, sealed }) => same(bytes, seen) && (state?.sealed ?? false) === sealed,
+      );
+      assert.ok(
+        found !== undefined,
+        `after ${how}: ${describe(chunk)} is in none of its ${possible.length} possible states`,
+      );
+      chunk.states = [found];
+      chunk.acked = 0;
+    }
+  }
+
+  private crash(how: 'kill' | 'powerLoss' | 'reopen'): void {
+    const { prng } = this;
+    const options = this.diskOptions();
+    if (how !== 'powerLoss') {
+      this.disk = this.disk.copy(options);
+      this.kv = this.kv.copy(options);
+      return;
+    }
+    const kept = prng.pick([0, 0.1, 0.5, 0.9, 1]);
+    this.disk = this.disk.crash(() => prng.chance(kept), options);
+    this.kv = this.kv.crash(() => prng.chance(kept), options);
+  }
+}
+
+function expectedError({ bytes, sealed }: State, change: ChunkChange): ErrorName | undefined {
+  if (change.kind === 'remove') return undefined;
+  if (bytes === undefined && change.kind !== 'write') return 'CHUNK_NOT_FOUND';
+  return sealed && change.kind !== 'seal' ? 'CHUNK_SEALED' : undefined;
+}
+
+function slice({ bytes }: State, offset: number, length: number): Buffer | undefined {
+  return bytes?.subarray(offset, offset + length);
+}
+
+function same(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
+}
+
+function describe({ target, chunk }: ModelChunk): string {
+  return `chunk ${target}/${chunk.blob}/${chunk.index}`;
+}
