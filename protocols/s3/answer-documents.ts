@@ -1,6 +1,6 @@
 // Answers of single operations that carry XML, and the Error document.
 
-import { checksumElement, shownValue, type ShownChecksum } from './checksum-names.ts';
+import { type Checksum, checksumElement, checksumText } from './checksums.ts';
 import { quotedETag } from './conditions.ts';
 import type { S3Error } from './errors.ts';
 import { isoSeconds } from './http-date.ts';
@@ -45,7 +45,7 @@ export function ownerOnlyAclDocument(who: Owner): string {
 interface Copied {
   readonly etag: string;
   readonly lastModifiedMs: number;
-  readonly checksum?: ShownChecksum;
+  readonly checksum?: Checksum;
 }
 
 export function copyObjectDocument(result: Copied, partCount: number): string {
@@ -64,10 +64,10 @@ function copied(result: Copied, partCount: number): string {
   );
 }
 
-function checksumElements(checksum: ShownChecksum | undefined, partCount: number): string {
+function checksumElements(checksum: Checksum | undefined, partCount: number): string {
   if (checksum === undefined) return '';
   return (
-    leaf(checksumElement(checksum.algorithm), shownValue(checksum, partCount)) +
+    leaf(checksumElement(checksum.algorithm), checksumText(checksum, partCount)) +
     leaf('ChecksumType', checksum.type)
   );
 }
@@ -84,7 +84,7 @@ export interface CompleteAnswer {
   readonly bucket: string;
   readonly key: string;
   readonly etag: string;
-  readonly checksum?: ShownChecksum;
+  readonly checksum?: Checksum;
   readonly partCount: number;
 }
 
@@ -128,13 +128,13 @@ export function deleteObjectsDocument(items: readonly DeletedItem[], quiet: bool
 
 export interface ObjectAttributesAnswer {
   readonly etag?: string;
-  readonly checksum?: ShownChecksum;
+  readonly checksum?: Checksum;
   readonly partCount: number;
   readonly parts?: {
     readonly rows: readonly {
       readonly partNumber: number;
       readonly sizeBytes: number;
-      readonly checksum?: ShownChecksum;
+      readonly checksum?: Checksum;
     }[];
     readonly marker: number;
     readonly maxParts: number;

@@ -38,6 +38,8 @@ export interface ReceiveOptions {
   readonly etag?: string;
   /** Computed when the client states no checksum: the algorithm of the upload that a part belongs to. */
   readonly checksumAlgorithm?: ChecksumAlgorithm;
+  /** The stated checksum is that of an object, not of this body (CompleteMultipartUpload): not checked here. */
+  readonly checksumOfObject?: boolean;
   /** Refuse interior chunks under 8 KiB, as AWS does. */
   readonly strictChunks?: boolean;
 }
@@ -148,7 +150,10 @@ function planDigests(options: ReceiveOptions, stated: StatedChecksum): DigestPla
     etag: options.etag,
     payloadSha256: payload.kind === 'sha256' ? payload.hex : undefined,
     contentMd5: parseContentMd5(request.header('content-md5')),
-    checksum: planChecksum(stated, options.checksumAlgorithm),
+    checksum:
+      options.checksumOfObject === true
+        ? undefined
+        : planChecksum(stated, options.checksumAlgorithm),
   };
 }
 

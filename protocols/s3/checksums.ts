@@ -116,6 +116,11 @@ export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return `x-amz-checksum-${algorithm.toLowerCase()}`;
 }
 
+/** `ChecksumCRC32`: element of documents. */
+export function checksumElement(algorithm: ChecksumAlgorithm): string {
+  return `Checksum${algorithm}`;
+}
+
 export function startChecksum(algorithm: ChecksumAlgorithm): Hasher {
   return table[algorithm].start();
 }

@@ -2,11 +2,11 @@
 // ListParts. Element order is that of S3. Names are encoded only when the client asked for it.
 
 import {
-  checksumElement,
+  type Checksum,
   type ChecksumAlgorithm,
   type ChecksumType,
-  type ShownChecksum,
-} from './checksum-names.ts';
+  checksumElement,
+} from './checksums.ts';
 import { quotedETag } from './conditions.ts';
 import { isoSeconds } from './http-date.ts';
 import { type ListParameters, urlEncode } from './listing.ts';
@@ -297,7 +297,7 @@ interface ListedPart {
   readonly sizeBytes: number;
   readonly etag: string;
   readonly lastModifiedMs: number;
-  readonly checksum?: ShownChecksum;
+  readonly checksum?: Checksum;
 }
 
 export interface ListPartsAnswer {

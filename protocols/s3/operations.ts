@@ -34,7 +34,11 @@ interface Row {
   readonly status?: Status;
 }
 
-const row = (method: Method, scope: Scope, more: Row = {}) => ({ method, scope, ...more });
+const row = <const More extends Row>(method: Method, scope: Scope, more: More = {} as More) => ({
+  method,
+  scope,
+  ...more,
+});
 
 const done = 'implemented';
 const truthful = 'truthful';
@@ -332,7 +336,9 @@ export type OperationName = keyof typeof rows;
 
 /** Names of the operations that have a handler: the gateway's registry is total over them. */
 export type OfferedName = {
-  [Name in OperationName]: (typeof rows)[Name] extends { status: 'implemented' | 'truthful' }
+  [Name in OperationName]: (typeof rows)[Name] extends {
+    readonly status: 'implemented' | 'truthful';
+  }
     ? Name
     : never;
 }[OperationName];

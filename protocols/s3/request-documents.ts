@@ -2,7 +2,7 @@
 // Lampyr does not need are read over. All functions throw S3Error MalformedXML.
 
 import { limits } from '../../core/base/limits.ts';
-import { checksumAlgorithms, checksumElement, type StatedValue } from './checksum-names.ts';
+import { checksumAlgorithms, checksumElement, type ChecksumAlgorithm } from './checksums.ts';
 import { bareETag } from './conditions.ts';
 import { S3Error, notImplemented } from './errors.ts';
 import { parseHttpDate } from './http-date.ts';
@@ -59,6 +59,12 @@ function readInteger(text: string): number {
   const digits = text.trim();
   if (!/^\d{1,15}$/.test(digits)) throw malformedXml();
   return Number(digits);
+}
+
+/** A checksum that a client stated in XML. */
+export interface StatedValue {
+  readonly algorithm: ChecksumAlgorithm;
+  readonly value: string;
 }
 
 export interface CompletePart {

@@ -57,4 +57,10 @@ export function errorDocument(content: string): string {
   return `${declaration}<Error>${content}</Error>`;
 }
 
-export { declaration as xmlDeclaration };
+/** What a document that leaves in pieces begins with … */
+export const xmlDeclaration = declaration;
+
+/** … and what follows later. */
+export function withoutDeclaration(document: string): string {
+  return document.slice(declaration.length);
+}

@@ -119,7 +119,7 @@ export interface DeleteConditions {
 export interface ObjectBody {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Content length when known before the first byte. */
-  readonly sizeBytes?: number;
+  readonly sizeBytes?: number | undefined;
   /** Valid after the last chunk: what the receiver computed and verified. */
   digests(): { readonly etag: string; readonly checksum?: ObjectChecksum };
 }

@@ -1,0 +1,195 @@
+// The way of every request: take it apart, prove who calls, find the operation, refuse what is not offered,
+// let the handler answer; whatever is thrown on the way becomes an S3 error. Order matters: nothing is read
+// from a body and nothing is asked of the model before the signature holds.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Events } from '../../core/env/events.ts';
+import { limits } from '../../core/base/limits.ts';
+import { type Address, parseAddress } from '../../protocols/s3/address.ts';
+import { errorXml } from '../../protocols/s3/answer-documents.ts';
+import { S3Error } from '../../protocols/s3/errors.ts';
+import { refuseUnsupported } from '../../protocols/s3/object-headers.ts';
+import { parseRawTarget, type RawRequest } from '../../protocols/s3/raw-request.ts';
+import { route } from '../../protocols/s3/router.ts';
+import type { StallGuard } from '../server/stall-guard.ts';
+import type { Authenticator } from './authenticate.ts';
+import { isFault, toS3Error } from './core-errors.ts';
+import { Exchange } from './exchange.ts';
+import { preflight } from './handlers/preflight.ts';
+import { handlerOf } from './handlers/registry.ts';
+import { doorLimits } from './limits.ts';
+import type { DoorMetrics } from './metrics.ts';
+import { type Reply, emptyReply, xmlType } from './reply.ts';
+import { type Door, S3Call } from './s3-call.ts';
+import { sendReply } from './send-reply.ts';
+
+export interface DispatcherOptions {
+  readonly door: Door;
+  /** Lower-case suffixes of virtual-host style. */
+  readonly domains: readonly string[];
+  readonly authenticator: Authenticator;
+  readonly stalls: StallGuard;
+  readonly metrics: DoorMetrics;
+  readonly events: Events;
+  readonly requestsMax: number;
+  /** x-amz-id-2 of every answer: which process it was. */
+  readonly hostId: string;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly nextRequestId: () => string;
+  readonly isDraining: () => boolean;
+}
+
+export class Dispatcher {
+  private readonly options: DispatcherOptions;
+  /** The latest exchange of each connection: what a parser's complaint is about. */
+  private readonly latest = new WeakMap<object, Exchange>();
+  private inFlight = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.options = options;
+  }
+
+  get requests(): number {
+    return this.inFlight;
+  }
+
+  exchangeOn(connection: object): Exchange | undefined {
+    const exchange = this.latest.get(connection);
+    return exchange?.response.writableEnded === true ? undefined : exchange;
+  }
+
+  /** Serves one request; never throws. */
+  async serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): Promise<void> {
+    const { options } = this;
+    const nowMs = options.now();
+    const requestId = options.nextRequestId();
+    const exchange = new Exchange({ request, response, requestId, nowMs, expectsContinue });
+    this.latest.set(request.socket, exchange);
+    options.stalls.add(exchange);
+    this.inFlight++;
+    try {
+      const reply = await this.answer(exchange).catch((error: unknown) =>
+        this.refuse(exchange, error),
+      );
+      await sendReply(exchange, reply, {
+        common: ['x-amz-request-id', requestId, 'x-amz-id-2', options.hostId, 'Server', 'Lampyr'],
+        lastOfConnection: options.isDraining(),
+      });
+    } catch (error) {
+      // The answer was cut in the middle; the client sees a closed connection.
+      exchange.errorCode ??= 'InternalError';
+      this.report(exchange, error);
+    } finally {
+      this.inFlight--;
+      options.stalls.remove(exchange);
+      this.finish(exchange);
+    }
+  }
+
+  private async answer(exchange: Exchange): Promise<Reply> {
+    const { options } = this;
+    const { request } = exchange;
+    if (this.inFlight > options.requestsMax)
+      throw new S3Error('SlowDown', undefined, {}, { 'Retry-After': '1' });
+    checkHeaderSection(request.rawHeaders);
+    const parsed = parseRawTarget(request.method ?? '', request.url ?? '', request.rawHeaders);
+    if (!parsed.ok) throw parsed.error;
+    const raw = parsed.value;
+    const host = raw.header('host') ?? '';
+    if (host === '' && request.httpVersion !== '1.0') throw new S3Error('InvalidHost');
+    const address = parseAddress(raw.rawPath, host, options.domains);
+    exchange.bucket = address.bucket;
+    exchange.key = address.key;
+    exchange.uploadId = raw.queryFirst('uploadId');
+    if (raw.method === 'OPTIONS') {
+      exchange.operation = route(raw, address.scope).name;
+      return preflight(raw);
+    }
+    const caller = await options.authenticator.authenticate(raw);
+    exchange.caller = caller.who.displayName;
+    const operation = route(raw, address.scope);
+    exchange.operation = operation.name;
+    const handler = handlerOf(operation);
+    refuseUnsupported(raw);
+    const call = new S3Call(exchange, { request: raw, address, caller, door: options.door });
+    await checkExpectedOwner(call, raw, address);
+    return handler(call);
+  }
+
+  /** The answer to a request that failed with `error`. */
+  private refuse(exchange: Exchange, error: unknown): Reply {
+    const answer = toS3Error(error, exchange);
+    exchange.errorCode = answer.code;
+    if (isFault(error)) this.report(exchange, error);
+    const headers = Object.entries(answer.headers).flat();
+    const bodyless = exchange.request.method === 'HEAD' || answer.status === 304;
+    if (bodyless) return emptyReply(answer.status, headers);
+    const resource = pathOf(exchange.request.url ?? '');
+    const document = errorXml(answer, resource, exchange.requestId);
+    return { status: answer.status, headers: [...xmlType, ...headers], body: document };
+  }
+
+  private report(exchange: Exchange, error: unknown): void {
+    const { message, stack, name } = error instanceof Error ? error : new Error(String(error));
+    this.options.events.emit('error', 's3-request-failed', {
+      requestId: exchange.requestId,
+      operation: exchange.operation,
+      bucket: exchange.bucket,
+      error: name,
+      reason: message,
+      stack,
+    });
+  }
+
+  private finish(exchange: Exchange): void {
+    const { metrics, events, now } = this.options;
+    const milliseconds = now() - exchange.startedMs;
+    metrics.answered(exchange, milliseconds);
+    // One line a request; no query, which may hold a signature.
+    events.emit(exchange.status >= 500 ? 'warn' : 'debug', 's3-request', {
+      requestId: exchange.requestId,
+      operation: exchange.operation ?? exchange.request.method,
+      bucket: exchange.bucket,
+      key: exchange.key,
+      status: exchange.status,
+      code: exchange.errorCode,
+      receivedBytes: exchange.body?.receivedBytes ?? 0,
+      sentBytes: exchange.sentBytes,
+      ms: Math.round(milliseconds * 1000) / 1000,
+      caller: exchange.caller,
+      peer: exchange.request.socket.remoteAddress,
+    });
+  }
+}
+
+/** @throws S3Error RequestHeaderSectionTooLarge */
+function checkHeaderSection(rawHeaders: readonly string[]): void {
+  let bytes = 0;
+  for (const text of rawHeaders) bytes += text.length;
+  if (bytes > doorLimits.headerSectionBytesMax) {
+    throw new S3Error('RequestHeaderSectionTooLarge', undefined, {
+      MaxSizeAllowed: String(doorLimits.headerSectionBytesMax),
+    });
+  }
+}
+
+/** `x-amz-expected-bucket-owner`: a client that fears to talk to a bucket of somebody else.
+ *  @throws S3Error AccessDenied */
+async function checkExpectedOwner(call: S3Call, raw: RawRequest, address: Address): Promise<void> {
+  const expected = raw.header('x-amz-expected-bucket-owner');
+  if (expected === undefined || address.scope === 'service') return;
+  const { owner } = await call.objects.headBucket(call.who, call.bucket);
+  if (owner.id !== expected) throw new S3Error('AccessDenied');
+}
+
+/** The target without its query, which may hold a signature. */
+function pathOf(target: string): string {
+  const at = target.indexOf('?');
+  const path = at < 0 ? target : target.slice(0, at);
+  return path.slice(0, limits.objectKeyBytesMax * 3 + limits.fileNameBytesMax);
+}

@@ -1,0 +1,71 @@
+// One request and its answer on a connection: what the dispatcher knows about it at each stage, for the
+// answer, the stall guard, the metrics and the access log.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Transfer } from '../server/stall-guard.ts';
+import type { OperationName } from '../../protocols/s3/operations.ts';
+import { S3Error } from '../../protocols/s3/errors.ts';
+import type { RequestBody } from './request-body.ts';
+
+export class Exchange implements Transfer {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly startedMs: number;
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly expectsContinue: boolean;
+  private continued = false;
+
+  // --- known as the request is taken apart
+  operation: OperationName | undefined;
+  bucket = '';
+  key = '';
+  uploadId: string | undefined;
+  /** Name of the caller, for the access log. */
+  caller: string | undefined;
+  body: RequestBody | undefined;
+
+  // --- the answer
+  /** Bytes of documents and content given to the socket. */
+  sentBytes = 0;
+  /** Invariant: true exactly while the answer waits for the client to read. */
+  awaitsReader = false;
+  status = 0;
+  errorCode: string | undefined;
+
+  constructor(options: {
+    request: IncomingMessage;
+    response: ServerResponse;
+    requestId: string;
+    nowMs: number;
+    expectsContinue: boolean;
+  }) {
+    this.request = options.request;
+    this.response = options.response;
+    this.requestId = options.requestId;
+    this.startedMs = options.nowMs;
+    this.expectsContinue = options.expectsContinue;
+  }
+
+  /** Lets a waiting client send its body. */
+  readonly sendContinue = (): void => {
+    if (!this.expectsContinue || this.continued || this.response.headersSent) return;
+    this.continued = true;
+    this.response.writeContinue();
+  };
+
+  /** The client was never told to send its body, and so has not. */
+  get bodyHeldBack(): boolean {
+    return this.expectsContinue && !this.continued;
+  }
+
+  progressBytes(): number | undefined {
+    if (this.awaitsReader) return this.sentBytes;
+    return this.body?.isAwaited === true ? this.body.receivedBytes : undefined;
+  }
+
+  onStall(): void {
+    if (this.awaitsReader) this.response.socket?.destroy();
+    else this.body?.fail(new S3Error('RequestTimeout'));
+  }
+}

@@ -1,0 +1,178 @@
+// A reply onto the connection. Small answers leave in one write; content follows the reader's pace; an answer
+// that cannot be completed cuts the connection, so that a short body never looks whole. Where the client
+// still sends a body that nobody will read, the answer goes out first and the rest is read over for a while:
+// closing at once would reset the connection and take the answer with it.
+
+import type { ServerResponse } from 'node:http';
+import { xmlDeclaration } from '../../protocols/s3/xml-writer.ts';
+import type { Exchange } from './exchange.ts';
+import { doorLimits } from './limits.ts';
+import type { Reply, ReplyContent } from './reply.ts';
+
+export interface SendOptions {
+  /** Headers of every answer, in turn. */
+  readonly common: readonly string[];
+  /** No further request is wanted on the connection. */
+  readonly lastOfConnection: boolean;
+}
+
+/** Resolves when the answer is complete or the connection gone. @throws what the content throws */
+export async function sendReply(
+  exchange: Exchange,
+  reply: Reply,
+  options: SendOptions,
+): Promise<void> {
+  const { response } = exchange;
+  exchange.status = reply.status;
+  try {
+    if (response.destroyed || response.socket === null) return;
+    const unread = unreadBody(exchange);
+    if (options.lastOfConnection || unread !== 'none') response.shouldKeepAlive = false;
+    const headers = [...options.common, ...reply.headers];
+    if (reply.late !== undefined) await sendLate(exchange, reply.status, headers, reply.late);
+    else if (reply.content !== undefined)
+      await sendContent(exchange, reply.status, headers, reply.content);
+    else await sendDocument(exchange, reply, headers, unread === 'coming');
+  } finally {
+    reply.content?.cancel();
+  }
+}
+
+/** held: the client waits for a 100 that never comes; coming: it sends more than is worth reading over. */
+function unreadBody(exchange: Exchange): 'none' | 'held' | 'coming' {
+  const { request } = exchange;
+  if (request.complete) return 'none';
+  if (exchange.bodyHeldBack) return 'held';
+  const length = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  return length <= doorLimits.skipBytesMax ? 'none' : 'coming';
+}
+
+async function sendDocument(
+  exchange: Exchange,
+  { status, body }: Reply,
+  headers: string[],
+  linger: boolean,
+): Promise<void> {
+  const { response } = exchange;
+  if (body === undefined) {
+    if (status === 200 && exchange.request.method !== 'HEAD') headers.push('Content-Length', '0');
+    response.writeHead(status, headers);
+    if (linger) response.flushHeaders();
+  } else {
+    const bytes = Buffer.from(body, 'utf8');
+    headers.push('Content-Length', String(bytes.length));
+    response.writeHead(status, headers);
+    exchange.sentBytes += bytes.length;
+    if (!linger) {
+      response.end(bytes);
+      return;
+    }
+    response.write(bytes);
+  }
+  if (linger) await readOver(exchange);
+  response.end();
+}
+
+/** Reads the body over until its end, or until the client had its chance to see the answer. */
+function readOver(exchange: Exchange): Promise<void> {
+  const { request } = exchange;
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const done = (): void => {
+      clearTimeout(timer);
+      request.off('data', onData).off('end', done).off('close', done);
+      resolve();
+    };
+    const onData = (chunk: Uint8Array): void => {
+      bytes += chunk.length;
+      if (bytes > doorLimits.lingerBytesMax) done();
+    };
+    const timer = setTimeout(done, doorLimits.lingerMs);
+    request.on('data', onData).on('end', done).on('close', done).on('error', done);
+    request.resume();
+  });
+}
+
+async function sendContent(
+  exchange: Exchange,
+  status: number,
+  headers: string[],
+  content: ReplyContent,
+): Promise<void> {
+  const { response } = exchange;
+  const pieces = content.chunks[Symbol.asyncIterator]();
+  // Before the head goes out a failing read can still become an error answer.
+  let next = await pieces.next();
+  headers.push('Content-Length', String(content.lengthBytes));
+  response.writeHead(status, headers);
+  try {
+    let sentBytes = 0;
+    while (next.done !== true) {
+      const piece = next.value;
+      sentBytes += piece.length;
+      if (sentBytes === content.lengthBytes && piece.length <= doorLimits.writeBytesMax) {
+        exchange.sentBytes += piece.length;
+        response.end(piece);
+        return;
+      }
+      if (sentBytes > content.lengthBytes) throw new Error('content is longer than its length');
+      if (!(await writePiece(exchange, piece))) return;
+      next = await pieces.next();
+    }
+    if (sentBytes < content.lengthBytes) throw new Error('content ended before its length');
+    response.end();
+  } catch (error) {
+    response.socket?.destroy();
+    throw error;
+  }
+}
+
+/** @returns false when the connection is gone. */
+async function writePiece(exchange: Exchange, piece: Uint8Array): Promise<boolean> {
+  const { response } = exchange;
+  for (let at = 0; at < piece.length; at += doorLimits.writeBytesMax) {
+    const slice = piece.subarray(at, at + doorLimits.writeBytesMax);
+    const room = response.write(slice);
+    exchange.sentBytes += slice.length;
+    if (room) continue;
+    exchange.awaitsReader = true;
+    await drained(response);
+    exchange.awaitsReader = false;
+    if (response.destroyed) return false;
+  }
+  return true;
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.destroyed) {
+      resolve();
+      return;
+    }
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
+}
+
+/** The head, the XML declaration, then a blank now and then until the document is known. */
+async function sendLate(
+  exchange: Exchange,
+  status: number,
+  headers: string[],
+  late: Promise<string>,
+): Promise<void> {
+  const { response } = exchange;
+  response.writeHead(status, headers);
+  response.write(xmlDeclaration);
+  const beat = setInterval(() => response.write(' '), doorLimits.lateBeatMs);
+  try {
+    const document = await late;
+    exchange.sentBytes += document.length;
+    response.end(document);
+  } finally {
+    clearInterval(beat);
+  }
+}

@@ -1,0 +1,68 @@
+// What every door's listening server needs, whatever it speaks: listen, a bound on connections, and a
+// graceful stop. It knows sockets, not requests: what is idle and may be closed at once, the protocol above
+// tells through `closeIdle`.
+
+import type { Server, Socket } from 'node:net';
+import { type ListenTarget, listenOn } from '../roles/listen.ts';
+
+export interface TcpServerOptions {
+  /** node:net, node:http or node:https; not yet listening. */
+  readonly server: Server;
+  readonly listen: ListenTarget;
+  /** Further connections are closed at once: file descriptors and memory are bounded. */
+  readonly connectionsMax: number;
+  /** A connection was refused for the bound. */
+  onRefused?(): void;
+  /** Closes the connections that serve nothing; called once, when draining begins. */
+  closeIdle?(): void;
+}
+
+export class TcpServer {
+  private readonly options: TcpServerOptions;
+  private readonly sockets = new Set<Socket>();
+  private readonly closed: Promise<void>;
+  private stopping = false;
+
+  constructor(options: TcpServerOptions) {
+    this.options = options;
+    const { server, connectionsMax } = options;
+    server.maxConnections = connectionsMax;
+    server.on('drop', () => options.onRefused?.());
+    server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
+    this.closed = new Promise((resolve) => server.once('close', () => resolve()));
+  }
+
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  /** Answers should ask for no further request on their connection. */
+  get draining(): boolean {
+    return this.stopping;
+  }
+
+  /** @returns the bound address. @throws Error EADDRINUSE and others of listen(2) */
+  listen(): Promise<{ readonly host: string; readonly port: number }> {
+    return listenOn(this.options.server, this.options.listen);
+  }
+
+  /** Stops listening in the calling turn, closes idle connections and waits for the busy ones to end. */
+  drain(): Promise<void> {
+    if (!this.stopping) {
+      this.stopping = true;
+      this.options.server.close();
+      this.options.closeIdle?.();
+    }
+    return this.closed;
+  }
+
+  /** Drains without waiting: busy connections are cut. */
+  async close(): Promise<void> {
+    const drained = this.drain();
+    for (const socket of this.sockets) socket.destroy();
+    await drained;
+  }
+}
