@@ -1,18 +1,26 @@
 // The two forms of time in signed requests: yyyyMMdd'T'HHmmss'Z' and, in a Date header, an HTTP date.
 // Arithmetic only; nothing here reads a clock.
 
-const amzDateForm = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
+const amzDateForm = /^\d{8}T\d{6}Z$/;
 
-/** Milliseconds since the epoch; undefined for another form or a day that does not exist. */
+/** Milliseconds since the epoch; undefined for another form or a time that does not exist. */
 export function parseAmzDate(text: string): number | undefined {
-  const match = amzDateForm.exec(text);
-  if (match === null) return undefined;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-    .slice(1)
-    .map(Number);
+  if (!amzDateForm.test(text)) return undefined;
+  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
+  const month = twoDigits(text, 4);
+  const day = twoDigits(text, 6);
+  const hour = twoDigits(text, 9);
+  const minute = twoDigits(text, 11);
+  const second = twoDigits(text, 13);
+  if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59)
+    return undefined;
   const ms = Date.UTC(year, month - 1, day, hour, minute, second);
-  // Date.UTC carries 31 February over into March: such a text does not come back.
-  return formatAmzDate(ms) === text ? ms : undefined;
+  // Date.UTC carries 31 February over into March.
+  return new Date(ms).getUTCDate() === day ? ms : undefined;
+}
+
+function twoDigits(text: string, at: number): number {
+  return (text.charCodeAt(at) - 0x30) * 10 + text.charCodeAt(at + 1) - 0x30;
 }
 
 export function formatAmzDate(ms: number): string {

@@ -60,11 +60,12 @@ export function parseHeaderAuthorization(
 
 /** x-amz-date; without it Date, in either form. */
 function requestDate(request: RawRequest): { amzDate: string; signedAtMs: number } | undefined {
-  const stated = request.header('x-amz-date');
-  const date = request.header('date') ?? '';
-  const signedAtMs =
-    stated === undefined ? (parseAmzDate(date) ?? parseHttpDate(date)) : parseAmzDate(stated);
-  return signedAtMs === undefined ? undefined : { amzDate: formatAmzDate(signedAtMs), signedAtMs };
+  const amzDate = request.header('x-amz-date') ?? request.header('date') ?? '';
+  const signedAtMs = parseAmzDate(amzDate);
+  if (signedAtMs !== undefined) return { amzDate, signedAtMs };
+  if (request.header('x-amz-date') !== undefined) return undefined;
+  const dateMs = parseHttpDate(amzDate);
+  return dateMs === undefined ? undefined : { amzDate: formatAmzDate(dateMs), signedAtMs: dateMs };
 }
 
 const componentNames = ['Credential', 'SignedHeaders', 'Signature'] as const;

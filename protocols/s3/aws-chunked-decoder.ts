@@ -39,7 +39,7 @@ type State = 'size' | 'content' | 'content-end' | 'last-end' | 'trailer' | 'done
 
 const signatureTrailer = 'x-amz-trailer-signature';
 const unsignedSize = /^([0-9a-f]{1,16})(?:;[^\r]*)?$/i;
-const signedSize = /^([0-9a-f]{1,16});chunk-signature=([0-9a-f]{64})$/i;
+const signedSize = /^([0-9a-fA-F]{1,16});chunk-signature=([0-9a-f]{64})$/;
 
 export class AwsChunkedDecoder {
   contentBytes = 0;
@@ -147,7 +147,7 @@ export class AwsChunkedDecoder {
     const [, size = '', signature = ''] = match;
     const previousBytes = this.chunkBytes;
     this.chunkBytes = Number.parseInt(size, 16);
-    this.signature = signature.toLowerCase();
+    this.signature = signature;
     this.checkSize(previousBytes);
     this.chunkIndex++;
     this.hash = this.chain === undefined ? undefined : createHash('sha256');
@@ -207,7 +207,7 @@ export class AwsChunkedDecoder {
     const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
     const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '');
     if (this.chain !== undefined && name === signatureTrailer) {
-      this.trailerSignature = value.toLowerCase();
+      this.trailerSignature = value;
       return;
     }
     if (this.options.trailerNames?.includes(name) !== true || this.found.has(name)) {

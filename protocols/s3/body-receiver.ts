@@ -90,8 +90,7 @@ export class BodyReceiver {
 
 /** @throws S3Error MissingContentLength, InvalidRequest */
 function planFraming(options: ReceiveOptions): BodyFraming {
-  const { request, contentBytesMax, strictChunks = false } = options;
-  const payload = framedPayload(options);
+  const { request, payload, contentBytesMax, strictChunks = false } = options;
   const length = lengthHeader(request, 'content-length');
   const chunkedTransfer = request.header('transfer-encoding') !== undefined;
   if (options.lengthRequired === true && length === undefined && !chunkedTransfer) {
@@ -121,18 +120,6 @@ function planFraming(options: ReceiveOptions): BodyFraming {
     emptyBody: length === 0,
     strictChunks,
   };
-}
-
-/**
- * Without a signer, botocore frames a body with trailers but does not say so in x-amz-content-sha256; the
- * other headers do. Only for requests that state nothing: a stated mode is never overruled.
- */
-function framedPayload(options: ReceiveOptions): PayloadMode {
-  const { request, payload } = options;
-  const encodings = (request.header('content-encoding') ?? '').toLowerCase();
-  const framed = /(?:^|[,\s])aws-chunked(?:$|[,\s])/.test(encodings);
-  const trailer = request.header('x-amz-trailer') !== undefined;
-  return payload.kind === 'none' && framed && trailer ? { kind: 'unsigned-trailer' } : payload;
 }
 
 /** @throws S3Error MissingContentLength for what is no length */

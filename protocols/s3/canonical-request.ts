@@ -10,8 +10,11 @@ export const algorithm = 'AWS4-HMAC-SHA256';
 
 /** AWS's UriEncode: everything but unreserved characters (RFC 3986), upper-case hex. */
 export function uriEncode(text: string): string {
+  if (unreserved.test(text)) return text;
   return encodeURIComponent(text).replace(/[!'()*]/g, encodeMark);
 }
+
+const unreserved = /^[A-Za-z0-9\-._~]*$/;
 
 function encodeMark(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
@@ -50,7 +53,9 @@ export function canonicalHeaders(request: RawRequest, signedHeaders: readonly st
   let lines = '';
   for (const name of signedHeaders) {
     const values = request.headerValues(name);
-    lines += `${name}:${values.map(collapseBlanks).join(',')}\n`;
+    const [only = ''] = values;
+    const text = values.length > 1 ? values.map(collapseBlanks).join(',') : collapseBlanks(only);
+    lines += `${name}:${text}\n`;
   }
   return lines;
 }
@@ -58,9 +63,10 @@ export function canonicalHeaders(request: RawRequest, signedHeaders: readonly st
 // Only blank and tab: JavaScript's \s and trim() would eat byte 0xa0, the end of UTF-8 `à`.
 const blanks = /[ \t]+/g;
 const outerBlanks = /^[ \t]+|[ \t]+$/g;
+const uneven = /^ | $| {2}|\t/;
 
 function collapseBlanks(value: string): string {
-  return value.replace(outerBlanks, '').replace(blanks, ' ');
+  return uneven.test(value) ? value.replace(outerBlanks, '').replace(blanks, ' ') : value;
 }
 
 export interface CanonicalParts {

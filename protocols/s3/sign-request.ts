@@ -1,6 +1,6 @@
-// The client's side of Signature Version 4: signs a request in its header or as a presigned URL, and
-// frames bodies as signed chunks. Used by the command line, benchmarks and tests; shares the canonical
-// request with the server's side, so tests check both against AWS's published examples.
+// The client's side of Signature Version 4: signs a request in its header or as a presigned URL. Used by
+// the command line, benchmarks and tests; shares the canonical request with the server's side, so tests
+// check both against AWS's published examples.
 
 import { createHash } from 'node:crypto';
 import { formatAmzDate } from './amz-date.ts';

@@ -4,7 +4,6 @@
 
 import type { Buffer } from 'node:buffer';
 import { err, ok, type Result } from '../../core/base/result.ts';
-import { formatAmzDate } from './amz-date.ts';
 import {
   canonicalHeaders,
   canonicalQuery,
@@ -97,25 +96,28 @@ function canonicalForms(request: RawRequest, parsed: SignedRequest): string[] {
 function checkTime(parsed: SignedRequest, nowMs: number): S3Error | undefined {
   const skewMsMax = s3Limits.clockSkewMsMax;
   const { signedAtMs, expiresSeconds } = parsed;
-  const serverTime = new Date(nowMs).toISOString();
   if (expiresSeconds === undefined) {
     if (Math.abs(nowMs - signedAtMs) <= skewMsMax) return undefined;
     return new S3Error('RequestTimeTooSkewed', undefined, {
-      RequestTime: formatAmzDate(signedAtMs),
-      ServerTime: serverTime,
+      RequestTime: parsed.amzDate,
+      ServerTime: isoTime(nowMs),
       MaxAllowedSkewMilliseconds: String(skewMsMax),
     });
   }
   if (signedAtMs > nowMs + skewMsMax) {
-    return new S3Error('AccessDenied', 'Request is not valid yet', { ServerTime: serverTime });
+    return new S3Error('AccessDenied', 'Request is not valid yet', { ServerTime: isoTime(nowMs) });
   }
   const expiresAtMs = signedAtMs + expiresSeconds * 1000;
   if (nowMs <= expiresAtMs) return undefined;
   return new S3Error('AccessDenied', 'Request has expired', {
     'X-Amz-Expires': String(expiresSeconds),
-    Expires: new Date(expiresAtMs).toISOString(),
-    ServerTime: serverTime,
+    Expires: isoTime(expiresAtMs),
+    ServerTime: isoTime(nowMs),
   });
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 function checkRegion(parsed: SignedRequest, regions: readonly string[]): S3Error | undefined {
