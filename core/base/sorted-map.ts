@@ -1,10 +1,7 @@
 // An ordered map from strings to values: sorted blocks of at most a few hundred keys behind a sorted list of
 // blocks, so that lookups are two binary searches and inserts move little memory. Keys compare by code
-// unit; a byte string as latin1 (one code unit a byte) keeps byte order, see `byteKey`.
-//
-// Each block also carries a mark, the largest `markOf(value)` that it holds (an upper bound after deletes),
-// so that "the largest mark in a range" skips whole blocks. Single owner, synchronous, no iterator to
-// invalidate: a visitor must not change the map.
+// unit; a byte string as latin1 (one code unit a byte) keeps byte order, see `byteKey`. Single owner,
+// synchronous; a visitor must not change the map.
 
 import { assert } from './assert.ts';
 import { asBuffer } from './bytes.ts';
@@ -12,7 +9,6 @@ import { asBuffer } from './bytes.ts';
 interface Block<V> {
   keys: string[];
   values: V[];
-  mark: number;
 }
 
 /** Answers false to stop. */
@@ -28,13 +24,8 @@ export function byteKey(bytes: Uint8Array): string {
 
 export class SortedMap<V> {
   // Invariant: no block is empty but the only one; keys ascend within and across blocks.
-  private blocks: Block<V>[] = [{ keys: [], values: [], mark: 0 }];
+  private blocks: Block<V>[] = [{ keys: [], values: [] }];
   private count = 0;
-  private readonly markOf: (value: V) => number;
-
-  constructor(markOf: (value: V) => number = () => 0) {
-    this.markOf = markOf;
-  }
 
   get size(): number {
     return this.count;
@@ -50,7 +41,6 @@ export class SortedMap<V> {
     const index = this.blockIndex(key);
     const block = this.blocks[index] as Block<V>;
     const at = lowerBound(block.keys, key);
-    block.mark = Math.max(block.mark, this.markOf(value));
     if (block.keys[at] === key) {
       block.values[at] = value;
       return;
@@ -74,16 +64,8 @@ export class SortedMap<V> {
     block.keys.splice(at, 1);
     block.values.splice(at, 1);
     this.count--;
-    if (block.keys.length === 0) {
-      if (this.blocks.length > 1) this.blocks.splice(index, 1);
-      else block.mark = 0;
-    }
+    if (block.keys.length === 0 && this.blocks.length > 1) this.blocks.splice(index, 1);
     return true;
-  }
-
-  clear(): void {
-    this.blocks = [{ keys: [], values: [], mark: 0 }];
-    this.count = 0;
   }
 
   /** Visits keys in [from, to) in ascending order. */
@@ -112,27 +94,6 @@ export class SortedMap<V> {
     }
   }
 
-  /** The largest mark of a value in [from, to), 0 when there is none; exact but for deleted values. */
-  largestMark(from: string, to: string): number {
-    if (from >= to) return 0;
-    let largest = 0;
-    for (let index = this.blockIndex(from); index < this.blocks.length; index++) {
-      const block = this.blocks[index] as Block<V>;
-      const { keys } = block;
-      if (keys.length === 0 || (keys[0] as string) >= to) break;
-      if (block.mark <= largest) continue;
-      if ((keys[0] as string) >= from && (keys.at(-1) as string) < to) {
-        largest = block.mark;
-        continue;
-      }
-      const end = lowerBound(keys, to);
-      for (let at = lowerBound(keys, from); at < end; at++) {
-        largest = Math.max(largest, this.markOf(block.values[at] as V));
-      }
-    }
-    return largest;
-  }
-
   /** Index of the block that holds `key` or would. */
   private blockIndex(key: string): number {
     let low = 0;
@@ -150,17 +111,9 @@ export class SortedMap<V> {
     // Ascending inserts fill blocks to the end: a split at the end leaves the full one whole.
     const last = index === this.blocks.length - 1;
     const at = last ? blockKeysMax : blockKeysMax / 2;
-    const right = { keys: block.keys.splice(at), values: block.values.splice(at), mark: 0 };
+    const right = { keys: block.keys.splice(at), values: block.values.splice(at) };
     assert(block.keys.length > 0 && right.keys.length > 0, 'a split leaves two blocks');
-    right.mark = this.markIn(right.values);
-    block.mark = this.markIn(block.values);
     this.blocks.splice(index + 1, 0, right);
-  }
-
-  private markIn(values: readonly V[]): number {
-    let mark = 0;
-    for (const value of values) mark = Math.max(mark, this.markOf(value));
-    return mark;
   }
 }
 

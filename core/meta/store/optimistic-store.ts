@@ -195,8 +195,7 @@ export class OptimisticStore implements MetaStore, TransactionHost {
       oldest = Math.min(oldest, version);
     }
     for (const { from, to, version } of ranges) {
-      const newest = recent.newestIn(from, to);
-      if (newest > version) conflict = Math.max(conflict, newest);
+      conflict = Math.max(conflict, recent.newestIn(from, to, version));
       oldest = Math.min(oldest, version);
     }
     if (conflict > 0) throw new ConflictError(conflict);

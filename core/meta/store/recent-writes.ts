@@ -1,12 +1,16 @@
-// What the optimistic resolver remembers: which commit wrote each key last, for the commits that a running
-// transaction may have missed. Pure and synchronous; numbers are commit numbers, time is a parameter.
+// What the optimistic resolver remembers: the keys written by the commits that a running transaction may have
+// missed. Pure and synchronous; numbers are commit numbers, time is a parameter.
+//
+// A key's newest commit is found in a map. A range is looked for in the commits themselves, newest first: most
+// transactions have missed few. Commits in whole runs of `runCommits` are searched in the run's sorted keys,
+// made when the first range asks for them, so that a long transaction costs a search per run.
 //
 // A commit is remembered from the moment it is queued until limits.metaTransactionMsMax after it became
 // visible: a transaction that read before then is too old to commit. When the keys exceed
 // limits.metaConflictKeysMax the oldest visible commits are forgotten earlier; reads older than `floor` cannot
 // be judged any more and make their transaction TRANSACTION_TOO_OLD.
 
-import { SortedMap } from '../../base/sorted-map.ts';
+import { assert } from '../../base/assert.ts';
 import { limits } from '../../base/limits.ts';
 
 interface RememberedCommit {
@@ -16,13 +20,18 @@ interface RememberedCommit {
   visibleMs: number | undefined;
 }
 
+const runCommits = 256;
+
 export class RecentWrites {
-  private readonly newest = new SortedMap<number>((number) => number);
+  private readonly newest = new Map<string, number>();
   /** In order of commit numbers, without gaps. Those before `first` are forgotten. */
-  private commits: RememberedCommit[] = [];
+  private commits: (RememberedCommit | undefined)[] = [];
   private first = 0;
+  /** Sorted keys of whole runs, by their last commit's number divided by `runCommits`. */
+  private readonly runs = new Map<number, readonly string[]>();
   /** Keys of remembered commits, counted once per commit. */
   private keyCount = 0;
+  private newestNumber: number;
   /** Highest forgotten commit: a read at a lower version cannot be judged. */
   floor: number;
   private readonly keysMax: number;
@@ -30,10 +39,13 @@ export class RecentWrites {
   /** `floor` is the newest commit before the store opened. */
   constructor(floor: number, keysMax: number = limits.metaConflictKeysMax) {
     this.floor = floor;
+    this.newestNumber = floor;
     this.keysMax = keysMax;
   }
 
   queued(number: number, keys: readonly string[]): void {
+    assert(number === this.newestNumber + 1, 'commits are numbered without gaps');
+    this.newestNumber = number;
     for (const key of keys) this.newest.set(key, number);
     this.commits.push({ number, keys, visibleMs: undefined });
     this.keyCount += keys.length;
@@ -41,10 +53,7 @@ export class RecentWrites {
 
   /** Call in order of numbers. */
   visible(number: number, nowMs: number): void {
-    const oldest = this.commits[this.first];
-    if (oldest === undefined || number < oldest.number) return;
-    const commit = this.commits[this.first + number - oldest.number];
-    if (commit !== undefined) commit.visibleMs = nowMs;
+    (this.at(number) as RememberedCommit).visibleMs = nowMs;
     this.forget(nowMs);
   }
 
@@ -53,8 +62,38 @@ export class RecentWrites {
     return this.newest.get(key) ?? 0;
   }
 
-  newestIn(from: string, to: string): number {
-    return this.newest.largestMark(from, to);
+  /** Number of the newest commit after `version` that wrote a key in [from, to); 0 when there is none. */
+  newestIn(from: string, to: string, version: number): number {
+    const oldest = Math.max(version, this.floor) + 1;
+    for (let number = this.newestNumber; number >= oldest; number--) {
+      const run = number / runCommits;
+      if (Number.isInteger(run) && number - runCommits + 1 >= oldest) {
+        if (!this.runTouches(run, from, to)) {
+          number -= runCommits - 1;
+          continue;
+        }
+      }
+      if (this.at(number)?.keys.some((key) => key >= from && key < to) === true) return number;
+    }
+    return 0;
+  }
+
+  /** The commit of a number above `floor`. */
+  private at(number: number): RememberedCommit | undefined {
+    return this.commits[this.first + number - this.floor - 1];
+  }
+
+  private runTouches(run: number, from: string, to: string): boolean {
+    let keys = this.runs.get(run);
+    if (keys === undefined) {
+      const start = this.first + run * runCommits - runCommits - this.floor;
+      const commits = this.commits.slice(start, start + runCommits);
+      // Default order of strings is by code unit, which is the order of bytes here.
+      keys = commits.flatMap((commit) => commit?.keys ?? []).toSorted();
+      this.runs.set(run, keys);
+    }
+    const next = keys[lowerBound(keys, from)];
+    return next !== undefined && next < to;
   }
 
   private forget(nowMs: number): void {
@@ -68,10 +107,24 @@ export class RecentWrites {
       }
       this.keyCount -= commit.keys.length;
       this.floor = commit.number;
+      this.runs.delete(Math.ceil(commit.number / runCommits));
+      this.commits[this.first] = undefined;
     }
     if (this.first > 1024 && this.first * 2 > this.commits.length) {
       this.commits = this.commits.slice(this.first);
       this.first = 0;
     }
   }
+}
+
+/** Index of the first key that is not below `key`. */
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -147,7 +147,6 @@ export class OptimisticTransaction implements MetaTransaction {
   checkUsable(): void {
     assert(!this.over, 'the transaction is over');
     this.host.assertServing();
-    this.checkAge();
   }
 
   addPoint(key: string, version: number): void {

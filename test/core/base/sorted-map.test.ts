@@ -14,7 +14,7 @@ function ascending(map: SortedMap<number>, from: string, to: string): [string, n
 describe('SortedMap', () => {
   it('behaves as a sorted map under random operations', () => {
     const prng = new Prng(5);
-    const map = new SortedMap<number>((value) => value);
+    const map = new SortedMap<number>();
     const model = new Map<string, number>();
     for (let step = 1; step <= 20_000; step++) {
       const key = name(prng.below(3000));
@@ -73,29 +73,5 @@ function compareRanges(map: SortedMap<number>, model: Map<string, number>, prng:
     const reversed: string[] = [];
     map.descend(from, to, (_, key) => void reversed.push(key));
     assert.deepEqual(reversed, expected.map(([key]) => key).toReversed());
-    const largest = Math.max(0, ...expected.map(([, value]) => value));
-    // Deleted values may still count, so the mark is an upper bound.
-    assert.ok(map.largestMark(from, to) >= largest);
   }
 }
-
-describe('SortedMap.largestMark', () => {
-  it('is exact while nothing is deleted, across splits', () => {
-    const prng = new Prng(6);
-    const map = new SortedMap<number>((value) => value);
-    const model = new Map<string, number>();
-    for (let step = 1; step <= 4000; step++) {
-      const key = name(prng.below(2000));
-      map.set(key, step);
-      model.set(key, step);
-      if (step % 50 !== 0) continue;
-      const from = name(prng.below(2000));
-      const to = name(prng.below(2100));
-      let largest = 0;
-      for (const [other, value] of model) {
-        if (other >= from && other < to) largest = Math.max(largest, value);
-      }
-      assert.equal(map.largestMark(from, to), largest);
-    }
-  });
-});

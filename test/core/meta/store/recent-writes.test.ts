@@ -13,9 +13,10 @@ describe('RecentWrites', () => {
     assert.equal(recent.newestOf('a'), 1);
     assert.equal(recent.newestOf('b'), 2);
     assert.equal(recent.newestOf('x'), 0);
-    assert.equal(recent.newestIn('a', 'b'), 1);
-    assert.equal(recent.newestIn('a', 'c'), 2);
-    assert.equal(recent.newestIn('bb', 'c'), 0);
+    assert.equal(recent.newestIn('a', 'b', 0), 1);
+    assert.equal(recent.newestIn('a', 'c', 0), 2);
+    assert.equal(recent.newestIn('bb', 'c', 0), 0);
+    assert.equal(recent.newestIn('a', 'c', 2), 0);
     recent.queued(3, ['a']);
     assert.equal(recent.newestOf('a'), 3);
   });
@@ -36,7 +37,7 @@ describe('RecentWrites', () => {
     assert.equal(recent.newestOf('b'), 2);
     recent.visible(4, 1e9);
     assert.equal(recent.floor, 3);
-    assert.equal(recent.newestIn('', '~'), 4);
+    assert.equal(recent.newestIn('', '~', 0), 4);
   });
 
   it('keeps its keys bounded and raises the floor instead', () => {
@@ -56,21 +57,29 @@ describe('RecentWrites', () => {
   it('answers as a list of commits does', () => {
     const prng = new Prng(3);
     const recent = new RecentWrites(0);
-    const commits: { keys: string[]; visibleMs: number }[] = [];
+    const commits: { keys: string[] }[] = [];
     let nowMs = 0;
     for (let number = 1; number <= 5000; number++) {
       const keys = Array.from({ length: 1 + prng.below(5) }, () => `k${prng.below(500)}`);
       nowMs += prng.below(10);
-      commits.push({ keys, visibleMs: nowMs });
+      commits.push({ keys });
       recent.queued(number, keys);
       recent.visible(number, nowMs);
-      const version = number - prng.below(Math.min(number - recent.floor, 300));
-      const later = commits.slice(version).flatMap((commit) => commit.keys);
+      const version =
+        number - prng.below(Math.min(number - recent.floor, prng.chance(0.2) ? 2000 : 50));
+      const newestWith = (matches: (key: string) => boolean): number =>
+        1 +
+        commits.findLastIndex(({ keys: written }, at) => at >= version && written.some(matches));
       const probe = `k${prng.below(500)}`;
-      assert.equal(recent.newestOf(probe) > version, later.includes(probe));
-      const [from, to] = [`k${prng.below(500)}`, `k${prng.below(500)}`];
-      const hit = later.some((key) => key >= from && key < to);
-      assert.equal(recent.newestIn(from, to) > version, hit);
+      const newest = recent.newestOf(probe);
+      assert.equal(
+        newest > version ? newest : 0,
+        newestWith((key) => key === probe),
+      );
+      const from = `k${prng.below(500)}`;
+      const to = prng.chance(0.5) ? `${from}0` : `k${prng.below(500)}`;
+      const inside = (key: string): boolean => key >= from && key < to;
+      assert.equal(recent.newestIn(from, to, version), newestWith(inside));
     }
     assert.ok(recent.floor > 0);
   });
