@@ -128,8 +128,47 @@ export const limits = {
   objectPutBytesMax: 5 * GiB,
   listKeysMax: 1000,
   bucketsPerOwnerMax: 1000,
+  /** Buckets of one page of ListBuckets: all that one owner may have. */
+  listBucketsMax: 1000,
   /** Items of one DeleteObjects (S3's own limit). */
   deleteItemsMax: 1000,
+  /** Levels of a path whose entries a transaction holds as conflicts; deeper, the bucket's move row stands
+   *  for them (design 5). Two paths (copy) and their ends stay below metaReadConflictsMax. */
+  pathConflictLevelsMax: 32,
+  /** Missing parents that a PUT makes in its own transaction, three rows each; more are made before it. */
+  directoriesPerTransactionMax: 24,
+  /** A page of a content's map; leaves room for the page's frame below metaValueBytesMax. */
+  contentPageBytesMax: 60 * KiB,
+  /** Extents of one answer of openObject or readMap: well below a control frame. */
+  mapExtentsMax: 8192,
+  /** Inline bytes of one such answer. */
+  mapInlineBytesMax: 256 * KiB,
+  /** Operations of one process that wait for their turn on one key; more are refused with BUSY. */
+  turnWaitersMax: 4096,
+  /** Attempts of a read whose entry was replaced between its reads. */
+  resolveAttemptsMax: 64,
+  /** Answers of a completed upload are kept for replays (design 5). */
+  uploadReplayKeptMs: 24 * 3600_000,
+  /** Numbers of inodes, contents and uploads taken from a counter row at once; a restart loses the rest. */
+  numbersPerRange: 4096,
+
+  // --- sessions, read leases, garbage (design 5) ---------------------------------------------------
+  /** A writer session that was not renewed for this long is ended. Renewed every third of it. */
+  sessionLeaseMs: 60_000,
+  sessionsMax: 10_000,
+  /** Blob ids of one grant. */
+  blobsPerGrant: 4096,
+  /** A reader without heartbeat loses its lease; renewed every third of it. */
+  readLeaseMs: 15_000,
+  readersMax: 10_000,
+  /** Rows that one janitor step looks at per queue: a step stays a few milliseconds. */
+  janitorItemsPerStep: 200,
+  /** Items that the janitor works on at the same time, so that they share a group commit. */
+  janitorParallel: 16,
+  janitorIntervalMs: 500,
+  /** Chunks that metadata does not know are kept this long before they are removed. */
+  quarantineMs: 24 * 3600_000,
+
   /** openObject answers the bytes themselves up to this size: one round trip for small reads. */
   openPayloadBytesMax: 256 * KiB,
 
@@ -222,6 +261,20 @@ assert(
   limits.rpcLaneBytesTotal >= limits.rpcLaneBytes,
   'one connection does not exceed the credits of the server',
 );
+assert(
+  limits.contentPageBytesMax + 2 * KiB <= limits.metaValueBytesMax,
+  'a page of a content fits a row',
+);
+assert(
+  2 * limits.pathConflictLevelsMax + 20 <= limits.metaReadConflictsMax,
+  'the conflicts of a copy fit a transaction',
+);
+assert(
+  3 * limits.directoriesPerTransactionMax + 20 <= limits.metaMutationsMax,
+  'a PUT with its parents fits a transaction',
+);
+assert(limits.openPayloadBytesMax <= limits.rpcPayloadBytesMax, 'a small object fits a frame');
+assert(limits.journaledBytesMax <= limits.rpcPayloadBytesMax, 'a small PUT fits a frame');
 assert(
   limits.metaTransactionBytesMax < limits.journalRecordBytesMax,
   'a transaction fits a record',

@@ -209,7 +209,7 @@ export const putObject = defineCall({
  *  With `content`, the payload holds exactly the asked-for bytes when they are inline or local and at most
  *  limits.openPayloadBytesMax (`inPayload`); else `map` covers them from `firstByte` on, `mapBytes` long:
  *  when that is less than `lengthBytes`, readMap gives the rest.
- *  @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, CONDITION_FAILED, PART_NUMBER_INVALID, CORRUPT */
+ *  @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, PART_NUMBER_INVALID, CORRUPT */
 export const openObject = defineCall({
   id: 321,
   name: 'openObject',
@@ -227,7 +227,8 @@ export const openObject = defineCall({
     reader: string(7),
   }),
   response: message('OpenObjectResponse', {
-    /** 'ok'; 'not-modified' and 'range-not-satisfiable' carry `info` only, since their answers need it. */
+    /** 'ok'; 'not-modified', 'condition-failed' and 'range-not-satisfiable' carry `info` only, since their
+     *  answers need it. */
     outcome: string(1),
     info: nested(2, m.ObjectInfo),
     firstByte: uint(3),
@@ -248,7 +249,7 @@ export const openObject = defineCall({
   }),
 });
 
-/** More of a content's map, clipped to [firstByte, firstByte + lengthBytes). @throws KEY_NOT_FOUND when it is gone */
+/** More of a content's map, clipped to [firstByte, firstByte + lengthBytes). @throws CORRUPT when it is gone */
 export const readMap = defineCall({
   id: 322,
   name: 'readMap',

@@ -60,13 +60,22 @@ export interface OutboxEntry {
   readonly value: Uint8Array;
 }
 
+export interface TransactOptions {
+  /** Called right before each commit, in the same synchronous turn: a record that it submits to a journal that
+   *  the store shares precedes the transaction's own (design 4.6). Also called when the commit then conflicts. */
+  beforeCommit?(): void;
+}
+
 export interface MetaStore extends MetaReader {
   begin(): MetaTransaction;
   /** Runs `body` in a transaction and commits, again on CONFLICT and TRANSACTION_TOO_OLD up to the retry limits.
    *  Stores whose commits can be unknown while they go on (not the local ones) add a token; on COMMIT_UNKNOWN
    *  they look for it and answer the committed result or run again. `body` must be repeatable; an error that
    *  it throws ends the attempts only if what it read still holds. */
-  transact<T>(body: (transaction: MetaTransaction) => Promise<T>): Promise<T>;
+  transact<T>(
+    body: (transaction: MetaTransaction) => Promise<T>,
+    options?: TransactOptions,
+  ): Promise<T>;
   /** Resolves when the first commit that writes `key` becomes visible after the call; rejects with CANCELLED,
    *  or the reason why the store ended. @throws CoreError BUSY above limits.metaWatchersMax */
   watch(key: Uint8Array): { readonly changed: Promise<void>; cancel(): void };

@@ -20,6 +20,7 @@ import type {
   MetaTransaction,
   OutboxEntry,
   RangeRead,
+  TransactOptions,
 } from '../meta-store.ts';
 import { commitPosition, outboxKey } from './keyspace.ts';
 import { readOutbox, trimOutbox } from './outbox.ts';
@@ -152,8 +153,11 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     return new OptimisticTransaction(this);
   }
 
-  transact<T>(body: (transaction: MetaTransaction) => Promise<T>): Promise<T> {
-    return transact(this, body);
+  transact<T>(
+    body: (transaction: MetaTransaction) => Promise<T>,
+    options?: TransactOptions,
+  ): Promise<T> {
+    return transact(this, body, options);
   }
 
   /** Synchronous up to its first await: judged and appended in the turn of the call. */

@@ -7,7 +7,7 @@ import { type CoreError, isCoreError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { Rng } from '../../env/rng.ts';
-import type { MetaTransaction } from '../meta-store.ts';
+import type { MetaTransaction, TransactOptions } from '../meta-store.ts';
 import { tokenBytes, tokenKey } from './keyspace.ts';
 
 /** A transaction that can be judged without committing. */
@@ -42,6 +42,7 @@ interface UnknownCommit<T> {
 export async function transact<T>(
   host: TransactHost,
   body: (transaction: MetaTransaction) => Promise<T>,
+  options: TransactOptions = {},
 ): Promise<T> {
   const startedMs = host.clock.now();
   const unknown: UnknownCommit<T>[] = [];
@@ -52,7 +53,7 @@ export async function transact<T>(
     const transaction = host.begin();
     try {
       // oxlint-disable-next-line no-await-in-loop
-      return await attempt(host, transaction, body, unknown);
+      return await attempt(host, transaction, body, options, unknown);
     } catch (error) {
       if (!isRetriable(error, host.tokens)) throw error;
       const elapsedMs = host.clock.now() - startedMs;
@@ -69,12 +70,14 @@ async function attempt<T>(
   host: TransactHost,
   transaction: Attempt,
   body: (transaction: MetaTransaction) => Promise<T>,
+  options: TransactOptions,
   unknown: UnknownCommit<T>[],
 ): Promise<T> {
   const earlier = unknown.length === 0 ? undefined : await committedOf(transaction, unknown);
   if (earlier !== undefined) return earlier.result;
   const result = await judged(transaction, body);
   if (!host.tokens) {
+    options.beforeCommit?.();
     await transaction.commit();
     return result;
   }
@@ -83,6 +86,7 @@ async function attempt<T>(
   const token = host.rng.bytes(tokenBytes);
   transaction.token(token);
   try {
+    options.beforeCommit?.();
     await transaction.commit();
   } catch (error) {
     if (isCoreError(error, 'COMMIT_UNKNOWN')) unknown.push({ token, result });

@@ -163,6 +163,8 @@ class RpcObjectStore implements ObjectStore {
         return { opened: response, payload };
       case 'not-modified':
         throw new ReadRefused('NOT_MODIFIED', convert.fromInfo(response.info));
+      case 'condition-failed':
+        throw new ReadRefused('CONDITION_FAILED', convert.fromInfo(response.info));
       case 'range-not-satisfiable':
         throw new ReadRefused('RANGE_NOT_SATISFIABLE', convert.fromInfo(response.info));
       default:

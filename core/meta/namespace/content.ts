@@ -1,0 +1,293 @@
+// Content maps: extents of a content, in pages of at most limits.contentPageBytesMax keyed by their first byte,
+// so that any range is found by one seek (docs/internals/metadata.md). Reading clips to the asked-for range.
+
+import { CoreError } from '../../base/errors.ts';
+import { id } from '../../base/ids.ts';
+import type { BlobId, ContentId } from '../../base/ids.ts';
+import { limits } from '../../base/limits.ts';
+import {
+  blobKey,
+  decodeContentKey,
+  extentPageKey,
+  extentPagesRange,
+  partPageKey,
+  partPagesRange,
+  referenceKey,
+} from '../keys.ts';
+import type { ContentMap, Extent, Layout, WrittenBlob } from '../messages.ts';
+import type { MetaEntry, MetaReader, MetaTransaction } from '../meta-store.ts';
+import { BlobRow, ExtentPage, PartPage, decodeRow, emptyRow, encodeRow } from '../rows.ts';
+import type { ContentPart } from '../rows.ts';
+
+/** A run of extents from `firstByte` of the content. */
+export interface MapRun {
+  readonly firstByte: number;
+  readonly map: ContentMap;
+}
+
+// --- writing ---------------------------------------------------------------------------------------
+
+/** Puts a new blob and a content of one extent that covers it. */
+export function setBlobContent(
+  transaction: MetaTransaction,
+  content: ContentId,
+  blob: WrittenBlob,
+  session: number,
+): void {
+  setBlob(transaction, blob, session);
+  const blobId = id<BlobId>(blob.blob);
+  const extent: Extent = { length: blob.length, blob: blob.blob, offset: 0, layout: 0 };
+  const page = encodeRow(ExtentPage, { map: { extents: [extent], layouts: [blob.layout] } });
+  transaction.set(extentPageKey(content, 0), page);
+  transaction.set(
+    referenceKey({ kind: 'blob', blob: blobId }, { kind: 'content', content }),
+    emptyRow,
+  );
+}
+
+export function setBlob(transaction: MetaTransaction, blob: WrittenBlob, session: number): void {
+  const row: BlobRow = { length: blob.length, layout: blob.layout, session };
+  transaction.set(blobKey(id<BlobId>(blob.blob)), encodeRow(BlobRow, row));
+}
+
+/** One extent that knows its layout itself, on the way into a page. */
+export interface PlacedExtent {
+  readonly length: number;
+  readonly blob: number;
+  readonly offset: number;
+  readonly layout: Layout | undefined;
+  readonly inline?: Uint8Array;
+}
+
+/** Fills pages of extents and of parts, handing each over when it is full. */
+export class PageWriter {
+  private readonly emit: (key: Uint8Array, value: Uint8Array) => void;
+  private readonly content: ContentId;
+  private map: ContentMap = { extents: [], layouts: [] };
+  private mapBytes = 0;
+  private mapFirst = 0;
+  private nextByte = 0;
+  private parts: ContentPart[] = [];
+  private partBytes = 0;
+
+  constructor(content: ContentId, emit: (key: Uint8Array, value: Uint8Array) => void) {
+    this.content = content;
+    this.emit = emit;
+  }
+
+  extent(extent: PlacedExtent): void {
+    const bytes = extentFrameBytes + (extent.inline?.length ?? 0);
+    if (this.mapBytes + bytes > limits.contentPageBytesMax) this.flushExtents();
+    const { layout, ...rest } = extent;
+    this.map.extents.push({ ...rest, layout: layout === undefined ? 0 : this.layoutIndex(layout) });
+    this.mapBytes += bytes;
+    this.nextByte += extent.length;
+  }
+
+  part(part: ContentPart): void {
+    const bytes = partFrameBytes + part.etag.length + (part.checksum?.value.length ?? 0);
+    if (this.partBytes + bytes > limits.contentPageBytesMax) this.flushParts();
+    this.parts.push(part);
+    this.partBytes += bytes;
+  }
+
+  finish(): void {
+    if (this.map.extents.length > 0) this.flushExtents();
+    if (this.parts.length > 0) this.flushParts();
+  }
+
+  private layoutIndex(layout: Layout): number {
+    const known = this.map.layouts.findIndex((other) => sameLayout(other, layout));
+    if (known >= 0) return known;
+    this.mapBytes += layoutFrameBytes;
+    return this.map.layouts.push(layout) - 1;
+  }
+
+  private flushExtents(): void {
+    this.emit(extentPageKey(this.content, this.mapFirst), encodeRow(ExtentPage, { map: this.map }));
+    this.map = { extents: [], layouts: [] };
+    this.mapBytes = 0;
+    this.mapFirst = this.nextByte;
+  }
+
+  private flushParts(): void {
+    const first = (this.parts[0] as ContentPart).partNumber;
+    this.emit(partPageKey(this.content, first), encodeRow(PartPage, { parts: this.parts }));
+    this.parts = [];
+    this.partBytes = 0;
+  }
+}
+
+/** Largest encodings without their strings: an upper bound is enough to keep pages below the limit. */
+const extentFrameBytes = 40;
+const layoutFrameBytes = 48;
+const partFrameBytes = 80;
+
+function sameLayout(a: Layout, b: Layout): boolean {
+  return (
+    a.chunkBytes === b.chunkBytes &&
+    a.table === b.table &&
+    a.tableVersion === b.tableVersion &&
+    a.stripe === b.stripe &&
+    a.seed === b.seed
+  );
+}
+
+// --- reading ---------------------------------------------------------------------------------------
+
+/** The map of [firstByte, firstByte + lengthBytes), clipped to it; shorter when limits.mapExtentsMax or
+ *  limits.mapInlineBytesMax end it. `mapBytes` says how many bytes it covers. @throws CORRUPT when a page is missing */
+export async function readMap(
+  reader: MetaReader,
+  content: ContentId,
+  firstByte: number,
+  lengthBytes: number,
+): Promise<{ map: ContentMap; mapBytes: number }> {
+  const clip = new Clip(firstByte, lengthBytes);
+  for await (const run of mapRuns(reader, content, firstByte, lengthBytes)) {
+    if (!clip.add(run)) break;
+  }
+  return { map: clip.map, mapBytes: clip.mapBytes };
+}
+
+/** Pages that hold [firstByte, firstByte + lengthBytes), in order. @throws CORRUPT when one is missing */
+export async function* mapRuns(
+  reader: MetaReader,
+  content: ContentId,
+  firstByte: number,
+  lengthBytes: number,
+): AsyncGenerator<MapRun> {
+  const { from } = extentPagesRange(content);
+  const after = extentPageKey(content, firstByte + 1);
+  const end = firstByte + lengthBytes;
+  let [pages, more] = await firstPages(reader, from, after, extentPageKey(content, end));
+  for (let next = firstByte; next < end;) {
+    const began = next;
+    for (const [key, value] of pages) {
+      const { start } = decodeContentKey(key);
+      if (start > next) break;
+      const { map } = decodeRow(ExtentPage, value);
+      yield { firstByte: start, map };
+      next = start + map.extents.reduce((sum, { length }) => sum + length, 0);
+      if (next >= end) return;
+    }
+    if (!more || next === began) {
+      throw new CoreError('CORRUPT', `content ${content} has no map of byte ${next}`);
+    }
+    const range = { from: extentPageKey(content, next), to: extentPageKey(content, end) };
+    // oxlint-disable-next-line no-await-in-loop -- page after page
+    pages = await reader.range({ ...range, limit: pagesPerRead });
+    more = pages.length === pagesPerRead;
+  }
+}
+
+const pagesPerRead = 8;
+
+/** The page that holds the byte before `after`, and those from `after` on. */
+async function firstPages(
+  reader: MetaReader,
+  from: Uint8Array,
+  after: Uint8Array,
+  to: Uint8Array,
+): Promise<[pages: MetaEntry[], more: boolean]> {
+  const [before, following] = await reader.rangeMany([
+    { from, to: after, limit: 1, reverse: true },
+    { from: after, to, limit: pagesPerRead },
+  ]);
+  const pages = [...(before as MetaEntry[]), ...(following as MetaEntry[])];
+  return [pages, (following as MetaEntry[]).length === pagesPerRead];
+}
+
+/** Collects clipped extents and the layouts that they name. */
+class Clip {
+  readonly map: ContentMap = { extents: [], layouts: [] };
+  mapBytes = 0;
+  private readonly firstByte: number;
+  private readonly lengthBytes: number;
+  private inlineBytes = 0;
+
+  constructor(firstByte: number, lengthBytes: number) {
+    this.firstByte = firstByte;
+    this.lengthBytes = lengthBytes;
+  }
+
+  /** False when no more is wanted or fits. */
+  add({ firstByte, map }: MapRun): boolean {
+    let start = firstByte;
+    for (const extent of map.extents) {
+      const end = start + extent.length;
+      const from = Math.max(start, this.firstByte + this.mapBytes);
+      const to = Math.min(end, this.firstByte + this.lengthBytes);
+      if (from < to && !this.take(extent, from - start, to - from, map.layouts)) return false;
+      start = end;
+    }
+    return this.mapBytes < this.lengthBytes;
+  }
+
+  private take(extent: Extent, skip: number, length: number, layouts: readonly Layout[]): boolean {
+    if (this.map.extents.length >= limits.mapExtentsMax) return false;
+    if (this.inlineBytes > limits.mapInlineBytesMax) return false;
+    this.mapBytes += length;
+    if (extent.inline !== undefined) {
+      const inline = extent.inline.subarray(skip, skip + length);
+      this.inlineBytes += inline.length;
+      this.map.extents.push({ length, blob: 0, offset: 0, layout: 0, inline });
+      return true;
+    }
+    const layout = this.layoutIndex(layouts[extent.layout]);
+    this.map.extents.push({ length, blob: extent.blob, offset: extent.offset + skip, layout });
+    return true;
+  }
+
+  private layoutIndex(layout: Layout | undefined): number {
+    if (layout === undefined) throw new CoreError('CORRUPT', 'an extent names no layout');
+    const known = this.map.layouts.findIndex((other) => sameLayout(other, layout));
+    return known >= 0 ? known : this.map.layouts.push(layout) - 1;
+  }
+}
+
+// --- parts of a multipart object -----------------------------------------------------------------------
+
+/** The part of that number. */
+export async function readPart(
+  reader: MetaReader,
+  content: ContentId,
+  partNumber: number,
+): Promise<ContentPart | undefined> {
+  const { from } = partPagesRange(content);
+  const to = partPageKey(content, partNumber + 1);
+  const [page] = await reader.range({ from, to, limit: 1, reverse: true });
+  if (page === undefined) return undefined;
+  const { parts } = decodeRow(PartPage, page[1]);
+  return parts.find((part) => part.partNumber === partNumber);
+}
+
+/** Parts with numbers above `after`, at most `limit`. */
+export async function readParts(
+  reader: MetaReader,
+  content: ContentId,
+  after: number,
+  limit: number,
+): Promise<ContentPart[]> {
+  const range = partPagesRange(content);
+  const boundary = partPageKey(content, after + 1);
+  const found: ContentPart[] = [];
+  const take = (pages: readonly MetaEntry[]): void => {
+    for (const [, value] of pages) {
+      found.push(
+        ...decodeRow(PartPage, value).parts.filter(({ partNumber }) => partNumber > after),
+      );
+    }
+  };
+  take(await reader.range({ from: range.from, to: boundary, limit: 1, reverse: true }));
+  // A page holds at least one part, and far more as a rule: `limit` pages are never needed at once.
+  for (let from = boundary; found.length < limit;) {
+    // oxlint-disable-next-line no-await-in-loop -- page after page
+    const pages = await reader.range({ from, to: range.to, limit: pagesPerRead });
+    take(pages);
+    const last = pages.at(-1);
+    if (pages.length < pagesPerRead || last === undefined) break;
+    from = partPageKey(content, decodeContentKey(last[0]).start + 1);
+  }
+  return found.slice(0, limit);
+}

@@ -1,0 +1,225 @@
+// The namespace next to its store: executes the calls of calls.ts. One per core process; the operations are in
+// namespace/*.ts, this file only binds them to the calls and owns what lives as long as the process.
+
+import { CoreError } from '../base/errors.ts';
+import { id } from '../base/ids.ts';
+import type { BlobId, SessionId } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
+import type { Clock, Timer } from '../env/clock.ts';
+import type { Events } from '../env/events.ts';
+import type { Hasher } from '../env/hasher.ts';
+import type { Rng } from '../env/rng.ts';
+import type { RpcRegistry } from '../rpc/call.ts';
+import * as calls from './calls.ts';
+import { DeleteItems, ListPage } from './messages.ts';
+import type { Layout } from './messages.ts';
+import type { MetaStore } from './meta-store.ts';
+import { discardBlobs, payloadBytesMax } from './namespace/bodies.ts';
+import * as buckets from './namespace/buckets.ts';
+import type { LocalChunks, NamespaceContext } from './namespace/context.ts';
+import * as copies from './namespace/copy.ts';
+import * as lists from './namespace/list.ts';
+import { Numbers } from './namespace/numbers.ts';
+import * as reads from './namespace/open.ts';
+import { putObject } from './namespace/put.ts';
+import { ReadLeases } from './namespace/read-leases.ts';
+import * as removes from './namespace/remove.ts';
+import { OwnSession, Sessions } from './namespace/sessions.ts';
+import { Turns } from './namespace/turns.ts';
+
+export interface NamespaceOptions {
+  readonly store: MetaStore;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly hasher: Hasher;
+  readonly events: Events;
+  /** The chunk store of this process; absent: every larger content is written as a blob by the caller. */
+  readonly local?: LocalChunks;
+  /** Layout of new blobs of objects; one chain and limits.objectChunkBytes when absent. */
+  readonly layout?: Layout;
+}
+
+const oneChain: Layout = {
+  table: 1,
+  tableVersion: 1,
+  chunkBytes: limits.objectChunkBytes,
+  stripe: 1,
+  seed: 0,
+};
+
+export class NamespaceService {
+  readonly context: NamespaceContext;
+  private readonly renewal: Renewal;
+
+  private constructor(context: NamespaceContext) {
+    this.context = context;
+    this.renewal = new Renewal(context);
+  }
+
+  /** Opens this process's own session and starts to renew it. */
+  static async open(options: NamespaceOptions): Promise<NamespaceService> {
+    const { store, clock, rng, hasher, events, local, layout = oneChain } = options;
+    const sessions = new Sessions(store, clock);
+    const own = await OwnSession.open(sessions, 'core');
+    const context: NamespaceContext = {
+      store,
+      clock,
+      rng,
+      hasher,
+      events,
+      layout,
+      local,
+      sessions,
+      own,
+      numbers: new Numbers(store),
+      turns: new Turns(),
+      leases: new ReadLeases(clock.now()),
+    };
+    return new NamespaceService(context);
+  }
+
+  /** Stops the timers and ends this process's own session. The store stays open. */
+  async close(): Promise<void> {
+    this.renewal.stop();
+    await this.context.own.end();
+  }
+}
+
+/** Renews the own session every third of its lease. */
+class Renewal {
+  private readonly context: NamespaceContext;
+  private timer: Timer | undefined;
+  private stopped = false;
+
+  constructor(context: NamespaceContext) {
+    this.context = context;
+    this.arm();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timer?.cancel();
+  }
+
+  private arm(): void {
+    if (this.stopped) return;
+    this.timer = this.context.clock.after(limits.sessionLeaseMs / 3, () => void this.run());
+  }
+
+  private async run(): Promise<void> {
+    try {
+      await this.context.own.renew();
+    } catch (error) {
+      this.context.events.emit('warn', 'meta.renew-failed', { error: String(error) });
+    }
+    this.arm();
+  }
+}
+
+/** Registers every call of the namespace. */
+export function registerNamespaceCalls(registry: RpcRegistry, service: NamespaceService): void {
+  registerSessionCalls(registry, service.context);
+  registerBucketCalls(registry, service.context);
+  registerObjectCalls(registry, service.context);
+}
+
+function registerSessionCalls(registry: RpcRegistry, context: NamespaceContext): void {
+  const { sessions, leases, clock } = context;
+  registry.register(calls.openSession, async ({ role, session: given }) => {
+    const { session, blobs } = await sessions.open(role, given);
+    const { layout } = context;
+    const { sessionLeaseMs: leaseMs } = limits;
+    const most = payloadBytesMax(context);
+    return { response: { session, leaseMs, blobs, layout, payloadBytesMax: most } };
+  });
+  registry.register(calls.renewSession, async ({ session }) => {
+    await sessions.renew(id<SessionId>(session));
+    return { response: { leaseMs: limits.sessionLeaseMs } };
+  });
+  registry.register(calls.endSession, async ({ session }) => {
+    await sessions.end(id<SessionId>(session));
+    return { response: {} };
+  });
+  registry.register(calls.grantBlobs, async ({ session }) => ({
+    response: { blobs: await sessions.grantBlobs(id<SessionId>(session)) },
+  }));
+  registry.register(calls.discardBlobs, async ({ session, blobs }) => {
+    if (blobs.length > limits.blobsPerGrant) {
+      throw new CoreError('INVALID_ARGUMENT', `${blobs.length} blobs in one call`);
+    }
+    await discardBlobs(
+      context,
+      session,
+      blobs.map((blob) => id<BlobId>(blob)),
+    );
+    return { response: {} };
+  });
+  registry.register(calls.renewReadLease, async ({ reader, oldestEpoch }) => {
+    const { epoch, lost } = leases.renew(reader, oldestEpoch, clock.now());
+    return { response: { epoch, lost, leaseMs: limits.readLeaseMs } };
+  });
+  registry.register(calls.endReadLease, async ({ reader }) => {
+    leases.end(reader);
+    return { response: {} };
+  });
+}
+
+function registerBucketCalls(registry: RpcRegistry, context: NamespaceContext): void {
+  registry.register(calls.listBuckets, async (request) => ({
+    response: await buckets.listBuckets(context, request),
+  }));
+  registry.register(calls.createBucket, async (request) => ({
+    response: await buckets.createBucket(context, request),
+  }));
+  registry.register(calls.headBucket, async (request) => ({
+    response: await buckets.headBucket(context, request),
+  }));
+  registry.register(calls.deleteBucket, async (request) => {
+    await buckets.deleteBucket(context, request);
+    return { response: {} };
+  });
+  registry.register(calls.getBucketTags, async (request) => ({
+    response: { tags: await buckets.getBucketTags(context, request) },
+  }));
+  registry.register(calls.putBucketTags, async (request) => {
+    await buckets.putBucketTags(context, request);
+    return { response: {} };
+  });
+}
+
+function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): void {
+  registry.register(calls.putObject, async (request, payload) => ({
+    response: await putObject(context, request, payload),
+  }));
+  registry.register(calls.openObject, (request) => reads.openObject(context, request));
+  registry.register(calls.readMap, async (request) => ({
+    response: await reads.readMap(context, request),
+  }));
+  registry.register(calls.deleteObject, async (request) => ({
+    response: await removes.deleteObject(context, request),
+  }));
+  registry.register(calls.deleteObjects, async (request, payload) => {
+    const { items } = DeleteItems.decode(payload);
+    return { response: { results: await removes.deleteObjects(context, request, items) } };
+  });
+  registry.register(calls.copyObject, async (request) => ({
+    response: await copies.copyObject(context, request),
+  }));
+  registry.register(calls.listObjects, async (request) => ({
+    response: {},
+    payload: [ListPage.encode(await lists.listObjects(context, request))],
+  }));
+  registry.register(calls.listVersions, async (request) => ({
+    response: {},
+    payload: [ListPage.encode(await lists.listVersions(context, request))],
+  }));
+  registry.register(calls.getObjectTags, async (request) => ({
+    response: await reads.getObjectTags(context, request),
+  }));
+  registry.register(calls.putObjectTags, async (request) => ({
+    response: await copies.putObjectTags(context, request),
+  }));
+  registry.register(calls.objectParts, async (request) => ({
+    response: await reads.objectParts(context, request),
+  }));
+}
