@@ -4,13 +4,16 @@
 
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { rules } from '../core/model/identities/rules.ts';
 import { logFormats, logLevels } from './roles/role.ts';
 
-const port = z.coerce
-  .number('a port: 0 to 65535, 0 for any free one')
-  .int('a port: 0 to 65535, 0 for any free one')
-  .min(0, 'a port: 0 to 65535, 0 for any free one')
-  .max(65_535, 'a port: 0 to 65535, 0 for any free one');
+// Not z.coerce: it takes '' and blanks for 0.
+const port = z
+  .string()
+  .refine((text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535, {
+    error: 'a port: 0 to 65535, 0 for any free one',
+  })
+  .transform(Number);
 
 const dataDir = z
   .string()
@@ -22,14 +25,7 @@ export const defaults = { data: './lampyr-data', host: '127.0.0.1', s3Port: 9000
 
 export const dataSchema = z.object({ data: dataDir.default(resolve(defaults.data)) });
 
-export const accessKeySchema = z
-  .string()
-  .regex(/^[A-Za-z0-9_.-]{3,128}$/, '3 to 128 letters, digits, "_", "." or "-"');
-export const secretKeySchema = z
-  .string()
-  .regex(/^[\x21-\x7e]{8,128}$/, '8 to 128 printable ASCII characters without blanks');
-
-export const startSchema = dataSchema.extend({
+const startMembers = dataSchema.extend({
   host: z
     .string()
     .regex(/^[A-Za-z0-9.:_-]{1,255}$/, 'an IP address or host name of this machine')
@@ -46,7 +42,26 @@ export const startSchema = dataSchema.extend({
     .transform((format) =>
       format !== 'auto' ? format : process.stderr.isTTY ? ('text' as const) : ('json' as const),
     ),
-  accessKey: accessKeySchema.optional(),
-  secretKey: secretKeySchema.optional(),
+  accessKey: ruled('accessKey').optional(),
+  secretKey: ruled('secretKey').optional(),
 });
+
+export const startSchema = startMembers.refine(
+  ({ accessKey, secretKey }) => (accessKey === undefined) === (secretKey === undefined),
+  'LAMPYR_ACCESS_KEY and LAMPYR_SECRET_KEY go together: set both or none',
+);
 export type StartConfig = z.infer<typeof startSchema>;
+
+/** A user's name and keys, with the rules of the identity store. */
+export const userSchema = z.object({
+  name: ruled('name'),
+  displayName: ruled('displayName').optional(),
+  id: ruled('id').optional(),
+  accessKey: ruled('accessKey').optional(),
+  secretKey: ruled('secretKey').optional(),
+});
+
+function ruled(field: keyof typeof rules): z.ZodString {
+  const { pattern, meaning } = rules[field];
+  return z.string(meaning).regex(pattern, meaning);
+}

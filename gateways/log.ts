@@ -5,11 +5,6 @@ import { type DestinationStream, type Logger, destination, pino } from 'pino';
 import type { EventFields, Events, Severity } from '../core/env/events.ts';
 import type { LogFormat, LogLevel } from './roles/role.ts';
 
-export interface Log extends Events {
-  /** Writes out what is buffered: before the process ends. */
-  flush(): void;
-}
-
 export interface LogOptions {
   /** Added to every line. */
   readonly role: string;
@@ -19,9 +14,9 @@ export interface LogOptions {
 
 const stderr = 2;
 
-export function openLog(options: LogOptions): Log {
-  // Asynchronous, so that a slow reader of stderr never stops the event loop.
-  const output = destination({ fd: stderr, sync: false });
+export function openLog(options: LogOptions): Events {
+  // Synchronous: events are rare, keep their order, and the last ones before a crash are those that matter.
+  const output = destination({ fd: stderr, sync: true });
   const stream: DestinationStream =
     options.format === 'json' ? output : { write: (line) => void output.write(readable(line)) };
   const logger = pino(
@@ -34,16 +29,7 @@ export function openLog(options: LogOptions): Log {
     },
     stream,
   );
-  return {
-    emit: (severity, name, fields) => write(logger, severity, name, fields),
-    flush: () => {
-      try {
-        output.flushSync();
-      } catch {
-        // stderr is closed or was never ready: there is nobody to tell.
-      }
-    },
-  };
+  return { emit: (severity, name, fields) => write(logger, severity, name, fields) };
 }
 
 function write(logger: Logger, severity: Severity, name: string, fields?: EventFields): void {

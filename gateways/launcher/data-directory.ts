@@ -2,11 +2,13 @@
 // says what was found and what to do. What lies below `meta/` and `store/` is checked by the core itself.
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
 import { CoreError, isCoreError } from '../../core/base/errors.ts';
 import { type DirectoryLock, lockDirectory } from '../../core/env/node/lock.ts';
 import { readFileIfAny, writeFileAtomic } from './files.ts';
-import { launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
+import { coreAddress, launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
 
 /** Raised when a directory written by this build cannot be used by an older one. */
 export const systemFormat = 1;
@@ -14,8 +16,8 @@ export const systemFormat = 1;
 export interface DataDirectory {
   readonly path: string;
   readonly clusterId: string;
-  /** True when this start made it. */
-  readonly fresh: boolean;
+  /** The former run on it did not end by draining: its processes may still be about to end. */
+  readonly afterCrash: boolean;
   close(): Promise<void>;
 }
 
@@ -39,11 +41,31 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
 function openLocked(path: string, lock: DirectoryLock): DataDirectory {
   const text = readFileIfAny(systemFile(path));
   const clusterId = text === undefined ? makeSystemFile(path) : readSystemFile(path, text);
+  const afterCrash = launcherPid(path) !== undefined;
   // What a former run left there is of no use: sockets without listeners and an old operator token.
   rmSync(runDirectory(path), { recursive: true, force: true });
   mkdirSync(runDirectory(path), { mode: 0o700 });
+  makeSocketDirectory(path);
   writeFileAtomic(launcherFile(path), `${JSON.stringify({ pid: process.pid })}\n`);
-  return { path, clusterId, fresh: text === undefined, close: () => lock.release() };
+  const close = (): Promise<void> => {
+    rmSync(runDirectory(path), { recursive: true, force: true });
+    return lock.release();
+  };
+  return { path, clusterId, afterCrash, close };
+}
+
+/** The socket's directory may lie in a temporary directory that others can write to: it has to be ours. */
+function makeSocketDirectory(path: string): void {
+  const address = coreAddress(path);
+  if (address.kind !== 'unix') return;
+  const directory = dirname(address.path);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const { uid, mode } = lstatSync(directory);
+  if (uid !== userInfo().uid || (mode & 0o077) !== 0)
+    throw new CoreError(
+      'DISK_REFUSED',
+      `${directory}, which the internal socket needs, is open to others: remove it`,
+    );
 }
 
 function makeDirectory(path: string): void {

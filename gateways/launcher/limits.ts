@@ -9,6 +9,9 @@ export const processLimits = {
   drainKillMs: 25_000,
   /** A new start waits this long for the processes of a killed launcher to let go of disk and ports. */
   formerCoreMs: 30_000,
+  /** Likewise for a port that they still listen on; they close it in the turn in which they notice. */
+  formerPortAttempts: 100,
+  formerPortPollMs: 100,
   /** Pause before a crashed role starts again: doubled at each crash in a row. */
   backoffMsMin: 100,
   backoffMsMax: 30_000,

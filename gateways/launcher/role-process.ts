@@ -68,20 +68,22 @@ export class RoleProcess {
   }
 
   /** Resolves when the process has ended; kills it when it takes too long. */
-  async drain(): Promise<void> {
-    if (!this.stopping) {
-      this.stopping = true;
-      clearTimeout(this.restartTimer);
-      if (this.child === undefined) this.enter('STOPPED');
-      else this.askToDrain(this.child);
-    }
+  drain(): Promise<void> {
+    const first = !this.stopping;
+    this.end();
+    if (first && this.child !== undefined) this.askToDrain(this.child);
     return this.stopped;
   }
 
   kill(): void {
+    this.end();
+    this.child?.kill('SIGKILL');
+  }
+
+  private end(): void {
     this.stopping = true;
     clearTimeout(this.restartTimer);
-    this.child?.kill('SIGKILL');
+    if (this.child === undefined) this.enter('STOPPED');
   }
 
   /** The role's metrics in Prometheus text; empty when it does not answer. */
@@ -119,6 +121,7 @@ export class RoleProcess {
   }
 
   private tellStart(child: ChildProcess): void {
+    if (this.stopping) return;
     const { config, sockets } = this.options;
     tell(child, { kind: 'start', config, listeners: sockets.size });
     for (const [door, socket] of sockets) tell(child, { kind: 'listener', door }, socket);

@@ -3,12 +3,13 @@
 //   drained   the launcher asked, or is gone (kill -9 of the launcher must not leave anybody behind): exit 0
 //   failed    the role could not start or go on: reason to the launcher and the log, exit 1
 // Signals are the launcher's business: Ctrl-C reaches the whole process group and a service manager may send
-// SIGTERM to every process at once, yet the core has to outlive the doors. So SIGINT is ignored and SIGTERM is
+// SIGTERM to every process at once, yet the core has to outlive the doors. So SIGINT and SIGHUP are ignored and SIGTERM is
 // passed on as a request to be drained; without a launcher SIGTERM drains at once.
 
 import { lockDirectory } from '../../core/env/node/lock.ts';
 import { toCoreError } from '../../core/base/errors.ts';
-import { type Log, openLog } from '../log.ts';
+import type { Events } from '../../core/env/events.ts';
+import { openLog } from '../log.ts';
 import { processLimits } from '../launcher/limits.ts';
 import { type FromRole, type ToRole, roleExit } from './messages.ts';
 import { openMetrics } from './metrics.ts';
@@ -23,10 +24,13 @@ export async function runRoleProcess(
 ): Promise<void> {
   if (process.send === undefined)
     throw new Error('`lampyr role` is started by `lampyr start` and by nobody else');
+  // The modules load while the launcher still prepares the rest.
+  const loading = load();
+  loading.catch(() => undefined);
   const { config, listen } = await birth();
   const log = openLog({ role, level: config.logLevel, format: config.logFormat });
   const life = new RoleLife(config, listen, log);
-  await life.run(load);
+  await life.run(loading);
 }
 
 interface Birth {
@@ -45,6 +49,7 @@ function birth(): Promise<Birth> {
     let expected = 0;
     const listen: Record<string, ListenTarget> = {};
     const onMessage = (message: ToRole, handle: unknown): void => {
+      if (message.kind === 'drain') exitUnborn();
       if (message.kind === 'start') {
         config = message.config;
         expected = message.listeners;
@@ -64,22 +69,22 @@ function birth(): Promise<Birth> {
 class RoleLife {
   private readonly config: RoleConfig;
   private readonly listen: Record<string, ListenTarget>;
-  private readonly log: Log;
+  private readonly log: Events;
   private readonly metrics;
   private running: RunningRole | undefined;
   private ending = false;
 
-  constructor(config: RoleConfig, listen: Record<string, ListenTarget>, log: Log) {
+  constructor(config: RoleConfig, listen: Record<string, ListenTarget>, log: Events) {
     this.config = config;
     this.listen = listen;
     this.log = log;
     this.metrics = openMetrics(config.role);
   }
 
-  async run(load: () => Promise<StartRole>): Promise<void> {
+  async run(loading: Promise<StartRole>): Promise<void> {
     process.on('uncaughtException', (error) => this.fail(error));
     process.on('unhandledRejection', (reason) => this.fail(reason));
-    process.on('SIGINT', () => undefined);
+    for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
     process.on('SIGTERM', () => {
       if (process.connected) tell({ kind: 'terminate' });
       else this.drain();
@@ -91,7 +96,7 @@ class RoleLife {
     process.on('message', (message: ToRole) => this.onMessage(message));
     try {
       await this.holdData();
-      const start = await load();
+      const start = await loading;
       this.running = await start({
         config: this.config,
         events: this.log,
@@ -137,7 +142,7 @@ class RoleLife {
     this.log.emit('info', 'draining');
     this.endAfter(processLimits.drainMs);
     this.running?.drain().then(
-      () => this.end(roleExit.drained),
+      () => process.exit(roleExit.drained),
       (error: unknown) => this.fail(error),
     );
   }
@@ -146,7 +151,7 @@ class RoleLife {
   private endAfter(ms: number): void {
     setTimeout(() => {
       this.log.emit('error', 'drain-too-long', { ms });
-      this.end(roleExit.failed);
+      process.exit(roleExit.failed);
     }, ms).unref();
   }
 
@@ -159,13 +164,8 @@ class RoleLife {
       stack: bug ? (error.cause instanceof Error ? error.cause : error).stack : undefined,
     });
     tell({ kind: 'failed', code: error.errorName, message: error.message }, () =>
-      this.end(roleExit.failed),
+      process.exit(roleExit.failed),
     );
-  }
-
-  private end(code: number): void {
-    this.log.flush();
-    process.exit(code);
   }
 }
 

@@ -5,7 +5,7 @@
 // ties fcntl locks to the process, not to the descriptor): `held` refuses before LevelDB is asked. And a
 // power loss may damage the empty database's own files: they mean nothing, so everything but LOCK is removed
 // and made anew; two processes that do so at once still meet at LOCK, which nobody removes.
-// Alternatives and why not: docs/decisions/0003-directory-lock.md.
+// Alternatives and why not: docs/decisions/0004-directory-lock.md.
 
 import { mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

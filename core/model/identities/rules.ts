@@ -13,7 +13,7 @@ interface Rule {
   readonly meaning: string;
 }
 
-const rules = {
+export const rules = {
   /** IAM's rule for user names (UserName of CreateUser). */
   name: { pattern: /^[\w+=,.@-]{1,64}$/, meaning: '1 to 64 letters, digits or _+=,.@-' },
   displayName: { pattern: /^[^\p{Cc}\p{Cs}]{1,128}$/u, meaning: '1 to 128 printable characters' },

@@ -1,0 +1,246 @@
+// `lampyr start`: opens the data directory, binds every port, runs the roles as child processes and the admin
+// API in its own, says where everything is, and drains in order. Owns no data: everything durable but
+// lampyr.json and credentials.json belongs to the core role.
+
+import { lookup } from 'node:dns/promises';
+import { rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
+import { CoreError, isCoreError } from '../../core/base/errors.ts';
+import type { Address } from '../../core/env/net.ts';
+import type { CoreOperator } from '../admin/operator.ts';
+import { type AdminServer, startAdmin } from '../admin/server.ts';
+import type { StartConfig } from '../config.ts';
+import type { Events } from '../../core/env/events.ts';
+import { roleNames } from '../roles/role.ts';
+import { type Keys, type RootCredentials, openCredentials } from './credentials.ts';
+import { type DataDirectory, openDataDirectory } from './data-directory.ts';
+import { type Endpoints, httpUrl, writeEndpoints } from './endpoints.ts';
+import { writeFileAtomic } from './files.ts';
+import { processLimits } from './limits.ts';
+import { launcherMetrics } from './metrics.ts';
+import { coreAddress, endpointsFile, operatorFile } from './paths.ts';
+import { makeRoleConfigs, newToken } from './role-config.ts';
+import { RoleProcess } from './role-process.ts';
+import { type BoundSocket, bindSocket } from './socket.ts';
+import { type SystemStatus, systemStatus } from './status.ts';
+
+/** What the composition root gives. */
+export interface LauncherParts {
+  /** The program that children run: dist/gateways/main.js. */
+  readonly mainFile: string;
+  readonly log: Events;
+  /** Lazy: the core may not listen yet, and may restart. */
+  readonly connectOperator: (core: Address, token: string) => CoreOperator;
+}
+
+export interface Ready {
+  readonly endpoints: Endpoints;
+  readonly credentials: RootCredentials;
+}
+
+/** Doors and the flag that sets their port. */
+const doors = { object: { door: 's3', flag: '--s3-port' } } as const;
+
+export class Launcher {
+  private readonly config: StartConfig;
+  private readonly parts: LauncherParts;
+  private readonly operatorToken = newToken();
+  private data: DataDirectory | undefined;
+  private operator: CoreOperator | undefined;
+  private admin: AdminServer | undefined;
+  private readonly sockets = new Map<string, BoundSocket>();
+  private roles: RoleProcess[] = [];
+  private opening: Promise<Ready> | undefined;
+  private stopping: Promise<void> | undefined;
+
+  constructor(config: StartConfig, parts: LauncherParts) {
+    this.config = config;
+    this.parts = parts;
+  }
+
+  /** Resolves when every door serves. Call once; on failure everything is undone.
+   *  @throws CoreError BUSY, DISK_REFUSED, VERSION_UNSUPPORTED, UNAVAILABLE (a port), CANCELLED when stopped
+   *  meanwhile, or the reason of a role that cannot start */
+  async start(): Promise<Ready> {
+    try {
+      return await (this.opening = this.open());
+    } catch (error) {
+      const cancelled = this.stopping !== undefined;
+      for (const role of this.roles) role.kill();
+      await this.stop();
+      throw cancelled ? new CoreError('CANCELLED', 'stopped while starting') : error;
+    }
+  }
+
+  private async open(): Promise<Ready> {
+    const { config, parts } = this;
+    const data = (this.data = await openDataDirectory(config.data));
+    rmSync(endpointsFile(data.path), { force: true });
+    const credentials = openCredentials(data.path, givenKeys(config));
+    const host = await this.resolveHost();
+    const s3 = await this.bind(host, config.s3Port, doors.object.flag);
+    this.sockets.set(doors.object.door, s3);
+    this.roles = this.makeRoles(data, credentials);
+    const core = coreAddress(data.path);
+    const operator = (this.operator = parts.connectOperator(core, this.operatorToken));
+    const registry = launcherMetrics(this.roles);
+    this.admin = await this.listenAdmin(host, registry, operator, credentials);
+    const endpoints = { s3: httpUrl(s3), admin: this.admin.url };
+    writeFileAtomic(
+      operatorFile(data.path),
+      `${JSON.stringify({ admin: this.admin.url, token: this.operatorToken })}\n`,
+      0o600,
+    );
+
+    await this.startRoles();
+    writeEndpoints(data.path, endpoints);
+    parts.log.emit('info', 'serving', { dataDir: data.path, ...endpoints });
+    return { endpoints, credentials };
+  }
+
+  /** Drains the doors, then the core, and lets go of the directory. Repeated calls share one stop. */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.close());
+  }
+
+  /** Ends the children at once, without draining. */
+  kill(): void {
+    for (const role of this.roles) role.kill();
+  }
+
+  status(): Promise<SystemStatus> {
+    const dir = this.config.data;
+    return systemStatus({ dir, stopping: this.stopping !== undefined }, this.roles, this.operator);
+  }
+
+  private async close(): Promise<void> {
+    this.parts.log.emit('info', 'stopping');
+    await this.drainRoles();
+    // A start under way ends now: its roles are gone, or it sees `stopping` before it makes them.
+    await this.opening?.catch(() => undefined);
+    await this.drainRoles();
+    await this.admin?.close();
+    await this.operator?.close();
+    await this.data?.close();
+  }
+
+  private async drainRoles(): Promise<void> {
+    if (this.data !== undefined) rmSync(endpointsFile(this.data.path), { force: true });
+    // With the launcher's copies gone, a door that closes its own refuses new connections.
+    for (const socket of this.sockets.values()) socket.close();
+    this.sockets.clear();
+    // oxlint-disable-next-line no-await-in-loop -- in order: a door needs its core while it drains
+    for (const role of this.roles.toReversed()) await role.drain();
+  }
+
+  private makeRoles(data: DataDirectory, rootKeys: Keys): RoleProcess[] {
+    const { logLevel, logFormat } = this.config;
+    const { operatorToken } = this;
+    const configs = makeRoleConfigs({ data, rootKeys, operatorToken, logLevel, logFormat });
+    return roleNames.map(
+      (role) =>
+        new RoleProcess({
+          mainFile: this.parts.mainFile,
+          config: configs[role],
+          sockets: role === 'core' ? new Map() : this.sockets,
+          events: this.parts.log,
+        }),
+    );
+  }
+
+  private async startRoles(): Promise<void> {
+    this.goOn();
+    let before: Promise<unknown> = Promise.resolve();
+    const starts = this.roles.map((role) => (before = role.start(before)));
+    await Promise.all(starts);
+    this.goOn();
+  }
+
+  private goOn(): void {
+    if (this.stopping !== undefined) throw new CoreError('CANCELLED', 'stopped while starting');
+  }
+
+  private async listenAdmin(
+    host: string,
+    registry: Registry,
+    core: CoreOperator,
+    root: Keys,
+  ): Promise<AdminServer> {
+    const { adminPort } = this.config;
+    return this.claimPort(host, adminPort, '--admin-port', () =>
+      startAdmin({
+        host,
+        port: adminPort,
+        events: this.parts.log,
+        operatorToken: this.operatorToken,
+        root,
+        core,
+        roles: () => this.roles,
+        status: () => this.status(),
+        metrics: async () => [
+          await registry.metrics(),
+          ...(await Promise.all(this.roles.map((role) => role.metrics()))),
+        ],
+      }),
+    );
+  }
+
+  private bind(host: string, port: number, flag: string): Promise<BoundSocket> {
+    return this.claimPort(host, port, flag, () => Promise.resolve(bindSocket(host, port)));
+  }
+
+  /** After a kill -9 of the launcher its doors may hold their port for a moment: wait for them. */
+  private async claimPort<T>(
+    host: string,
+    port: number,
+    flag: string,
+    claim: () => Promise<T>,
+  ): Promise<T> {
+    const attempts = this.data?.afterCrash === true ? processLimits.formerPortAttempts : 1;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- polling is the only way to wait for a port
+        return await claim();
+      } catch (error) {
+        if (!portInUse(error) || attempt === attempts || this.stopping !== undefined)
+          throw withFlag(error, host, port, flag);
+        if (attempt === 1) this.parts.log.emit('info', 'waiting-for-port', { host, port, flag });
+        // oxlint-disable-next-line no-await-in-loop
+        await delay(processLimits.formerPortPollMs);
+      }
+    }
+  }
+
+  private async resolveHost(): Promise<string> {
+    const { host } = this.config;
+    const found = await lookup(host).catch(() => undefined);
+    if (found === undefined)
+      throw new CoreError('INVALID_ARGUMENT', `--host ${host}: this machine cannot resolve it`);
+    if (!/^(127\.|::1$)/.test(found.address))
+      this.parts.log.emit('warn', 'not-loopback', {
+        host: found.address,
+        advice: 'traffic is not encrypted: use a trusted network only',
+      });
+    return found.address;
+  }
+}
+
+function givenKeys(config: StartConfig): Keys | undefined {
+  const { accessKey, secretKey } = config;
+  return accessKey === undefined || secretKey === undefined ? undefined : { accessKey, secretKey };
+}
+
+function portInUse(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  const cause = (error as { cause?: { code?: unknown } }).cause;
+  return code === 'EADDRINUSE' || cause?.code === 'EADDRINUSE';
+}
+
+function withFlag(error: unknown, host: string, port: number, flag: string): CoreError {
+  const reason = isCoreError(error)
+    ? error.message
+    : `${host}:${port}: ${(error as Error).message}`;
+  const advice = portInUse(error) ? `; choose another ${flag} (0 takes any free one)` : '';
+  return new CoreError('UNAVAILABLE', `${flag}: cannot listen on ${reason}${advice}`);
+}

@@ -1,0 +1,77 @@
+// The state of the whole system as `lampyr status --json` prints it. The shape is a promise to scripts.
+
+import { isCoreError } from '../../core/base/errors.ts';
+import type { ChainStatus, CoreOperator, CorePartStatus, CoreStatus } from '../admin/operator.ts';
+import type { RoleProcess, RoleState } from './role-process.ts';
+
+export interface ProcessStatus {
+  /** launcher, core, the core's parts (manager, meta, store), then the doors. */
+  readonly role: string;
+  /** null while the role has no process. */
+  readonly pid: number | null;
+  readonly state: string;
+  /** What the process keeps on disk lies below it. */
+  readonly dir: string;
+  /** Restarts after a crash, since the launcher began. */
+  readonly restarts: number;
+  /** Why the newest process of the role ended by itself; null when none did. */
+  readonly reason: string | null;
+}
+
+export interface SystemStatus {
+  readonly processes: readonly ProcessStatus[];
+  readonly chains: readonly ChainStatus[];
+}
+
+const partNames = ['manager', 'meta', 'store'] as const;
+
+export async function systemStatus(
+  launcher: { readonly dir: string; readonly stopping: boolean },
+  roles: readonly RoleProcess[],
+  core: CoreOperator | undefined,
+): Promise<SystemStatus> {
+  const { dir } = launcher;
+  const ofRole = (role: RoleProcess): ProcessStatus => ({
+    role: role.role,
+    pid: role.pid ?? null,
+    state: role.state,
+    dir,
+    restarts: role.restarts,
+    reason: role.reason ?? null,
+  });
+  const coreRole = roles.find(({ role }) => role === 'core');
+  const known = coreRole?.state === 'SERVING' ? await ask(core) : undefined;
+  const parts = known?.parts ?? unknownParts(dir, coreRole?.state ?? 'STOPPED');
+  return {
+    processes: [
+      {
+        role: 'launcher',
+        pid: process.pid,
+        state: launcher.stopping ? 'DRAINING' : 'SERVING',
+        dir,
+        restarts: 0,
+        reason: null,
+      },
+      ...roles.flatMap((role) =>
+        role.role !== 'core'
+          ? [ofRole(role)]
+          : [ofRole(role), ...parts.map((part) => ({ ...ofRole(role), ...part }))],
+      ),
+    ],
+    chains: known?.chains ?? [],
+  };
+}
+
+/** undefined when the core does not answer: its process state then says what is known. */
+async function ask(core: CoreOperator | undefined): Promise<CoreStatus | undefined> {
+  try {
+    return await core?.status();
+  } catch (error) {
+    if (isCoreError(error)) return undefined;
+    throw error;
+  }
+}
+
+function unknownParts(dir: string, state: RoleState): CorePartStatus[] {
+  return partNames.map((role) => ({ role, state, dir }));
+}
