@@ -9,7 +9,7 @@ import type { Clock } from '../env/clock.ts';
 import type { Disk } from '../env/disk.ts';
 import type { Events } from '../env/events.ts';
 import type { Rng } from '../env/rng.ts';
-import { encodeSegmentHeader, markKind, pageBytes } from './journal-format.ts';
+import { markKind, pageBytes } from './journal-format.ts';
 import { DiskJournal } from './journal.ts';
 import type { JournalEnd } from './journal-recovery.ts';
 import { liveChain, replayChain } from './journal-recovery.ts';
@@ -55,14 +55,14 @@ export async function openJournal(options: JournalOptions): Promise<DiskJournal>
     // oxlint-disable-next-line no-await-in-loop -- in the order given: later users may build on earlier ones
     await user.replayed();
   }
-  const segment = await startSegment(options, ring, end);
+  if (!ring.hasFree) await freeSegments(options, ring, end);
   events.emit('info', 'journal-open', {
     directory,
     records: end.records,
     next: end.number,
     segments: ring.count,
   });
-  return new DiskJournal({ ring, users, clock, events, segment });
+  return new DiskJournal({ ring, users, clock, events, end });
 }
 
 async function createRing(options: JournalOptions, path: string): Promise<SegmentRing> {
@@ -166,23 +166,14 @@ function replay({ users }: JournalOptions, ring: SegmentRing): Promise<JournalEn
   });
 }
 
-/** Recovered segments are never appended to (rule 6). */
-async function startSegment(
-  options: JournalOptions,
+/** The crash met a full ring: takes the checkpoint that would have freed it. */
+async function freeSegments(
+  { users }: JournalOptions,
   ring: SegmentRing,
   end: JournalEnd,
-): Promise<Segment> {
-  if (!ring.hasFree) {
-    // The crash met a full ring: take the checkpoint now that would have freed it.
-    const below = end.number as RecordNumber;
-    await Promise.all(options.users.map((user) => user.checkpoint(below)));
-    await ring.restartAt(end);
-  }
-  const segment = ring.begin(end.generation, end.number, end.group);
-  assert(segment?.header !== undefined, 'a checkpoint frees all segments but one');
-  const page = new Uint8Array(pageBytes);
-  page.set(encodeSegmentHeader(segment.header));
-  await segment.file.write([page], 0);
-  await segment.file.sync();
-  return segment;
+): Promise<void> {
+  const below = end.number as RecordNumber;
+  await Promise.all(users.map((user) => user.checkpoint(below)));
+  await ring.restartAt(end);
+  assert(ring.hasFree, 'a checkpoint frees all segments but one');
 }

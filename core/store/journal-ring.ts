@@ -1,6 +1,7 @@
 // The journal's segments as a ring: which are in use, which a checkpoint gave back, and how the ring grows.
 // Growth happens in the background; a full disk only means that the ring stays as it is.
 
+import { assert } from '../base/assert.ts';
 import { toCoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk } from '../env/disk.ts';
@@ -34,6 +35,8 @@ export class SegmentRing {
   private free: Segment[];
   private generation: number;
   private growing: Promise<void> | undefined;
+  /** The disk had no space for another segment; not tried again before the next checkpoint. */
+  private growthRefused = false;
   private closed = false;
   /** Bytes that a group and a record may have, so that two groups fit the smallest segment. */
   readonly groupBytesMax: number;
@@ -51,6 +54,7 @@ export class SegmentRing {
     const smallest = Math.min(options.segmentBytes, ...segments.map(({ bytes }) => bytes));
     const half = Math.floor(smallest / pageBytes / 2) * pageBytes - pageBytes;
     this.groupBytesMax = Math.min(limits.journalGroupBytesMax, half);
+    assert(this.groupBytesMax >= pageBytes, `segments of ${smallest} bytes are too small`);
     this.recordBytesMax = Math.min(limits.journalRecordBytesMax, this.groupBytesMax);
   }
 
@@ -120,6 +124,7 @@ export class SegmentRing {
       (segment) => !this.free.includes(segment) && this.isFree(segment.header?.generation),
     );
     this.free.push(...freed);
+    this.growthRefused = false;
     this.onChange();
   }
 
@@ -128,7 +133,8 @@ export class SegmentRing {
     const target = demand
       ? Math.min(this.count + 1, this.options.segmentsMax)
       : this.options.segmentsMin;
-    if (this.closed || this.growing !== undefined || this.count >= target) return;
+    const possible = !this.closed && !this.growthRefused && this.count < target;
+    if (!possible || this.growing !== undefined) return;
     this.growing = this.growTo(target).finally(() => {
       this.growing = undefined;
       this.onChange();
@@ -150,12 +156,13 @@ export class SegmentRing {
         this.onChange();
       }
     } catch (error) {
-      if (isFull(error))
-        events.emit('warn', 'journal-growth-refused', {
-          segments: this.count,
-          reason: toCoreError(error).message,
-        });
-      else this.onFailure(error);
+      if (!isFull(error)) {
+        this.onFailure(error);
+        return;
+      }
+      this.growthRefused = true;
+      const reason = toCoreError(error).message;
+      events.emit('warn', 'journal-growth-refused', { segments: this.count, reason });
     }
   }
 

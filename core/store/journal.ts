@@ -32,8 +32,8 @@ export interface JournalParts {
   readonly users: readonly JournalUser[];
   readonly clock: Clock;
   readonly events: Events;
-  /** Freshly started; its header is durable. */
-  readonly segment: Segment;
+  /** Behind the last recovered record. */
+  readonly end: JournalPosition;
 }
 
 export class DiskJournal implements Journal {
@@ -48,8 +48,9 @@ export class DiskJournal implements Journal {
   private inFlight: Group | undefined;
   private writing: Promise<void> | undefined;
   private nextNumber: number;
-  private segment: Segment;
-  /** Invariant: every group below the tail is durable, and the tail's segment header is. */
+  /** Where groups go; none before the first group, since recovered segments are never appended to (rule 6). */
+  private segment: Segment | undefined;
+  /** Invariant: every group below the tail is durable. */
   private tail: JournalPosition;
 
   private queuedBytes = 0;
@@ -66,20 +67,19 @@ export class DiskJournal implements Journal {
   private readonly counts = { records: 0, groups: 0, bytes: 0, checkpoints: 0 };
 
   /** Made by `openJournal` after recovery. */
-  constructor({ ring, users, clock, events, segment }: JournalParts) {
-    const { generation, first, firstGroup } = segment.header as NonNullable<Segment['header']>;
+  constructor({ ring, users, clock, events, end }: JournalParts) {
     this.ring = ring;
     this.users = users;
     this.clock = clock;
     this.events = events;
-    this.segment = segment;
-    this.nextNumber = first;
-    this.lastUserNumber = first - 1;
-    this.tail = { number: first, generation, offset: pageBytes, group: firstGroup };
+    this.nextNumber = end.number;
+    this.lastUserNumber = end.number - 1;
+    this.tail = end;
     this.waiting = new RoomQueue((bytes) => this.admits(bytes));
     ring.onChange = () => this.onRingChange();
     ring.onFailure = (error) => this.goOffline(error, 'prewriting a journal segment');
     ring.grow();
+    this.markWhenIdle();
   }
 
   // --- appending ---------------------------------------------------------------------------------
@@ -130,9 +130,9 @@ export class DiskJournal implements Journal {
   }
 
   private get freeBytes(): number {
-    const { generation, bytes } = headerOf(this.segment);
-    const offset = generation === this.tail.generation ? this.tail.offset : pageBytes;
-    return bytes - offset + this.ring.freeBytes;
+    const started = this.segment?.header?.generation === this.tail.generation;
+    const offset = started ? this.tail.offset : pageBytes;
+    return this.ring.freeBytes + (this.segment === undefined ? 0 : this.segment.bytes - offset);
   }
 
   // --- writing -----------------------------------------------------------------------------------
@@ -156,20 +156,26 @@ export class DiskJournal implements Journal {
 
   private async writeGroup(group: Group): Promise<void> {
     const bytes = pageUp(group.bytes);
+    let { segment } = this;
     let { offset } = this.tail;
-    let segmentHeader: Uint8Array | undefined;
-    if (offset + bytes > this.segment.bytes) {
-      this.segment = await this.nextSegment(group.first);
-      segmentHeader = encodeSegmentHeader(headerOf(this.segment));
+    const opens = segment === undefined || offset + bytes > segment.bytes;
+    if (segment === undefined || opens) {
+      segment = await this.nextSegment(group.first);
+      this.segment = segment;
       offset = 0;
     }
-    const { generation } = headerOf(this.segment);
-    const place = { salt: this.ring.salt, generation, group: this.tail.group, segmentHeader };
-    const parts = this.encoder.encode(group, place);
-    await this.segment.file.write(parts, offset);
-    await this.segment.file.sync();
+    const header = headerOf(segment);
+    const { generation } = header;
+    const parts = this.encoder.encode(group, {
+      salt: this.ring.salt,
+      generation,
+      group: this.tail.group,
+      segmentHeader: opens ? encodeSegmentHeader(header) : undefined,
+    });
+    await segment.file.write(parts, offset);
+    await segment.file.sync();
     if (this.failure !== undefined) throw this.failure;
-    const end = offset + bytes + (segmentHeader === undefined ? 0 : pageBytes);
+    const end = offset + bytes + (opens ? pageBytes : 0);
     this.tail = { number: group.last + 1, generation, offset: end, group: this.tail.group + 1 };
     this.settle(group, bytes);
   }
@@ -203,8 +209,9 @@ export class DiskJournal implements Journal {
   // --- room and checkpoints ----------------------------------------------------------------------
 
   private onRingChange(): void {
-    this.ring.grow();
     this.ringChanged();
+    if (this.failure !== undefined) return;
+    this.ring.grow();
     this.waiting.grant();
     if (this.waiting.size > 0) this.relieve();
   }

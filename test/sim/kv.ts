@@ -111,8 +111,9 @@ export class SimKv implements Kv {
 
   // --- damage ----------------------------------------------------------------------------------
 
-  keys(): Buffer[] {
-    return [...this.seen.keys()].toSorted(compareText).map(bytes);
+  entries(): KvEntry[] {
+    const keys = [...this.seen.keys()].toSorted(compareText);
+    return keys.map((key) => [bytes(key), this.seen.get(key) as Uint8Array]);
   }
 
   /** Replaces or loses an entry, as a damaged table file does. */
