@@ -52,7 +52,7 @@ function superblockOf(disk: SimDisk): Superblock {
 
 async function opensOrRefuses(disk: SimDisk, kv: SimKv): Promise<string> {
   try {
-    const store = await JournaledStore.open(disk, kv, 128 * KiB);
+    const store = await JournaledStore.open(disk, kv, 64 * KiB);
     return await store.content();
   } catch (error) {
     if (isCoreError(error, 'DISK_REFUSED')) return 'refused';
@@ -64,7 +64,7 @@ describe('journal: damage is refused or harmless', () => {
   test('one flipped byte anywhere: the right data or a refusal', async () => {
     const disk = new SimDisk();
     const kv = new SimKv();
-    const first = await JournaledStore.open(disk, kv, 128 * KiB);
+    const first = await JournaledStore.open(disk, kv, 64 * KiB);
     const puts = Array.from({ length: 30 }, (_, i) => [`k${i % 7}`, `v${i}`] as const);
     for (const [key, value] of puts.slice(0, 10)) first.put(key, value);
     await first.journal.checkpoint();
@@ -73,8 +73,11 @@ describe('journal: damage is refused or harmless', () => {
       await first.put(key, value).durable;
     }
     await first.journal.close();
-    const second = await JournaledStore.open(disk, kv, 128 * KiB);
-    for (const [key, value] of puts.slice(20)) second.put(key, value);
+    const second = await JournaledStore.open(disk, kv, 64 * KiB);
+    for (const [key, value] of puts.slice(20)) {
+      // oxlint-disable-next-line no-await-in-loop -- a group each
+      await second.put(key, value).durable;
+    }
     await second.journal.close();
     const right = statesOf(puts).at(-1) as string;
     const outcomes = { right: 0, refused: 0 };
@@ -82,7 +85,7 @@ describe('journal: damage is refused or harmless', () => {
       const content = disk.content(path);
       for (let at = 0; at < content.length; at++) {
         // Every header and every written byte, and a sample of the zeros between.
-        if (content[at] === 0 && at % pageBytes >= 32 && at % 251 !== 0) continue;
+        if (content[at] === 0 && at % pageBytes >= 32 && at % 509 !== 0) continue;
         disk.flip(path, at, 1 << (at % 8));
         // oxlint-disable-next-line no-await-in-loop -- flip after flip
         const outcome = await opensOrRefuses(
@@ -94,7 +97,7 @@ describe('journal: damage is refused or harmless', () => {
         outcomes[outcome === right ? 'right' : 'refused']++;
       }
     }
-    assert.ok(outcomes.refused > 300 && outcomes.right > 500, JSON.stringify(outcomes));
+    assert.ok(outcomes.refused > 250 && outcomes.right > 500, JSON.stringify(outcomes));
   });
 
   test('damage in the middle names file and offset; a torn tail is cut', async () => {
