@@ -168,7 +168,7 @@ export class OptimisticStore implements MetaStore, TransactionHost {
       return commitPosition(this.newestVisible);
     }
     transaction.checkAge();
-    this.judge(transaction);
+    this.judge(transaction, this.newest);
     if (this.queue.length >= limits.metaCommitsQueuedMax) {
       throw new CoreError(
         'BUSY',
@@ -178,28 +178,27 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     return this.append(transaction);
   }
 
-  /** A read-only transaction is placed at the newest visible commit: trivially valid when nothing became
-   *  visible since its reads. */
+  /** A read-only transaction is placed at the newest visible commit: nothing to judge when its reads all saw
+   *  that, and queued commits come after it. */
   validate(transaction: OptimisticTransaction): void {
     const { points, ranges } = transaction;
-    const changed = (version: number): boolean => version < this.newestVisible;
-    const stale =
-      ranges.some(({ version }) => changed(version)) || [...points.values()].some(changed);
-    if (stale) this.judge(transaction);
+    const stale = (version: number): boolean => version < this.newestVisible;
+    if (ranges.some(({ version }) => stale(version)) || [...points.values()].some(stale)) {
+      this.judge(transaction, this.newestVisible);
+    }
   }
 
-  /** @throws CoreError CONFLICT, TRANSACTION_TOO_OLD */
-  private judge({ points, ranges }: OptimisticTransaction): void {
+  /** Against the commits up to `through`. @throws CoreError CONFLICT, TRANSACTION_TOO_OLD */
+  private judge({ points, ranges }: OptimisticTransaction, through: number): void {
     const { recent } = this;
     let conflict = 0;
-    let oldest = this.newest;
+    let oldest = through;
     for (const [key, version] of points) {
-      const newest = recent.newestOf(key);
-      if (newest > version) conflict = Math.max(conflict, newest);
+      conflict = Math.max(conflict, recent.newestOf(key, version, through));
       oldest = Math.min(oldest, version);
     }
     for (const { from, to, version } of ranges) {
-      conflict = Math.max(conflict, recent.newestIn(from, to, version));
+      conflict = Math.max(conflict, recent.newestIn(from, to, version, through));
       oldest = Math.min(oldest, version);
     }
     if (conflict > 0) throw new ConflictError(conflict);

@@ -57,15 +57,18 @@ export class RecentWrites {
     this.forget(nowMs);
   }
 
-  /** Number of the newest commit that wrote `key`; 0 when none is remembered. */
-  newestOf(key: string): number {
-    return this.newest.get(key) ?? 0;
+  /** The same for one key. */
+  newestOf(key: string, version: number, through = this.newestNumber): number {
+    const newest = this.newest.get(key) ?? 0;
+    if (newest <= version) return 0;
+    return newest <= through ? newest : this.newestIn(key, `${key}\0`, version, through);
   }
 
-  /** Number of the newest commit after `version` that wrote a key in [from, to); 0 when there is none. */
-  newestIn(from: string, to: string, version: number): number {
+  /** Number of the newest commit after `version` and up to `through` that wrote a key in [from, to); 0 when
+   *  there is none. */
+  newestIn(from: string, to: string, version: number, through = this.newestNumber): number {
     const oldest = Math.max(version, this.floor) + 1;
-    for (let number = this.newestNumber; number >= oldest; number--) {
+    for (let number = through; number >= oldest; number--) {
       const run = number / runCommits;
       if (Number.isInteger(run) && number - runCommits + 1 >= oldest) {
         if (!this.runTouches(run, from, to)) {

@@ -8,6 +8,7 @@ import {
   asText,
   rejects,
   put,
+  turn,
   overlap,
   reads,
   writes,
@@ -141,5 +142,23 @@ export function conflicts(test: Test): void {
     await rejects(first.commit(), 'CONFLICT');
     release();
     await committed;
+  });
+
+  test('a read-only transaction stands before commits that are not yet durable', async (opened) => {
+    const { store, hold } = opened;
+    await put(store, { a: '1', b: '1' });
+    const readers = [store.begin(), store.begin()];
+    for (const reader of readers) {
+      // oxlint-disable-next-line no-await-in-loop
+      await readsOnly(reader);
+    }
+    await put(store, { x: '1' });
+    const release = hold();
+    const queued = put(store, { a: '2' });
+    await turn();
+    await readers[0]?.commit();
+    release();
+    await queued;
+    await rejects(readers[1]?.commit() ?? Promise.resolve(), 'CONFLICT');
   });
 }

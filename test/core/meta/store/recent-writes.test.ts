@@ -10,15 +10,15 @@ describe('RecentWrites', () => {
     recent.queued(1, ['a', 'c']);
     recent.queued(2, ['b']);
     recent.visible(1, 10);
-    assert.equal(recent.newestOf('a'), 1);
-    assert.equal(recent.newestOf('b'), 2);
-    assert.equal(recent.newestOf('x'), 0);
+    assert.equal(recent.newestOf('a', 0), 1);
+    assert.equal(recent.newestOf('b', 0), 2);
+    assert.equal(recent.newestOf('x', 0), 0);
     assert.equal(recent.newestIn('a', 'b', 0), 1);
     assert.equal(recent.newestIn('a', 'c', 0), 2);
     assert.equal(recent.newestIn('bb', 'c', 0), 0);
     assert.equal(recent.newestIn('a', 'c', 2), 0);
     recent.queued(3, ['a']);
-    assert.equal(recent.newestOf('a'), 3);
+    assert.equal(recent.newestOf('a', 0), 3);
   });
 
   it('forgets a commit one transaction time after it became visible, never while queued', () => {
@@ -33,8 +33,8 @@ describe('RecentWrites', () => {
     recent.queued(4, ['d']);
     recent.visible(3, 100_001 + limits.metaTransactionMsMax);
     assert.equal(recent.floor, 1);
-    assert.equal(recent.newestOf('a'), 0);
-    assert.equal(recent.newestOf('b'), 2);
+    assert.equal(recent.newestOf('a', 0), 0);
+    assert.equal(recent.newestOf('b', 0), 2);
     recent.visible(4, 1e9);
     assert.equal(recent.floor, 3);
     assert.equal(recent.newestIn('', '~', 0), 4);
@@ -50,8 +50,8 @@ describe('RecentWrites', () => {
       recent.visible(number, 1);
     }
     assert.equal(recent.floor, 40);
-    assert.equal(recent.newestOf('40.0'), 0);
-    assert.equal(recent.newestOf('41.0'), 41);
+    assert.equal(recent.newestOf('40.0', 0), 0);
+    assert.equal(recent.newestOf('41.0', 0), 41);
   });
 
   it('answers as a list of commits does', () => {
@@ -67,19 +67,19 @@ describe('RecentWrites', () => {
       recent.visible(number, nowMs);
       const version =
         number - prng.below(Math.min(number - recent.floor, prng.chance(0.2) ? 2000 : 50));
+      const through = prng.chance(0.7) ? number : version + prng.below(number - version + 1);
       const newestWith = (matches: (key: string) => boolean): number =>
         1 +
-        commits.findLastIndex(({ keys: written }, at) => at >= version && written.some(matches));
+        commits
+          .slice(0, through)
+          .findLastIndex(({ keys: written }, at) => at >= version && written.some(matches));
       const probe = `k${prng.below(500)}`;
-      const newest = recent.newestOf(probe);
-      assert.equal(
-        newest > version ? newest : 0,
-        newestWith((key) => key === probe),
-      );
+      const same = (key: string): boolean => key === probe;
+      assert.equal(recent.newestOf(probe, version, through), newestWith(same));
       const from = `k${prng.below(500)}`;
       const to = prng.chance(0.5) ? `${from}0` : `k${prng.below(500)}`;
       const inside = (key: string): boolean => key >= from && key < to;
-      assert.equal(recent.newestIn(from, to, version), newestWith(inside));
+      assert.equal(recent.newestIn(from, to, version, through), newestWith(inside));
     }
     assert.ok(recent.floor > 0);
   });
