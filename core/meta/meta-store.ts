@@ -46,9 +46,9 @@ export interface MetaTransaction extends MetaReader {
    *  of core/meta/store/keyspace.ts) has committed. Of two attempts with one token, at most one commits. */
   token(token: Uint8Array): void;
   /** Validates and queues synchronously in the calling turn; resolves when durable and visible. Without
-   *  writes it only validates, at the newest visible state.
+   *  writes it only validates, at the newest visible state. `before` as TransactOptions.beforeCommit.
    *  @throws CoreError CONFLICT, TRANSACTION_TOO_LARGE, TRANSACTION_TOO_OLD, COMMIT_UNKNOWN, DISK_OFFLINE, BUSY */
-  commit(): Promise<CommitPosition>;
+  commit(before?: () => void): Promise<CommitPosition>;
 }
 
 /** Position of a commit or of an outbox entry: compares and sorts as a byte string within one store. A
@@ -61,9 +61,10 @@ export interface OutboxEntry {
 }
 
 export interface TransactOptions {
-  /** Called right before each commit, in the same synchronous turn: a record that it submits to a journal that
-   *  the store shares precedes the transaction's own (design 4.6). Also called when the commit then conflicts. */
-  beforeCommit?(): void;
+  /** Called when a commit is about to be queued, in the same synchronous turn: a record that it submits to a
+   *  journal that the store shares precedes the transaction's own (design 4.6). A local store calls it only
+   *  when the commit will not conflict any more; what it throws ends the commit. */
+  readonly beforeCommit?: () => void;
 }
 
 export interface MetaStore extends MetaReader {

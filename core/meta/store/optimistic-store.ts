@@ -161,20 +161,20 @@ export class OptimisticStore implements MetaStore, TransactionHost {
   }
 
   /** Synchronous up to its first await: judged and appended in the turn of the call. */
-  async commit(transaction: OptimisticTransaction): Promise<CommitPosition> {
+  async commit(transaction: OptimisticTransaction, before?: () => void): Promise<CommitPosition> {
     this.assertServing();
     if (transaction.readOnly) {
       this.validate(transaction);
+      before?.();
       return commitPosition(this.newestVisible);
     }
     transaction.checkAge();
     this.judge(transaction, this.newest);
     if (this.queue.length >= limits.metaCommitsQueuedMax) {
-      throw new CoreError(
-        'BUSY',
-        `${this.queue.length} commits wait for the disk; try again later`,
-      );
+      const waiting = this.queue.length;
+      throw new CoreError('BUSY', `${waiting} commits wait for the disk; try again later`);
     }
+    before?.();
     return this.append(transaction);
   }
 

@@ -77,8 +77,7 @@ async function attempt<T>(
   if (earlier !== undefined) return earlier.result;
   const result = await judged(transaction, body);
   if (!host.tokens) {
-    options.beforeCommit?.();
-    await transaction.commit();
+    await transaction.commit(options.beforeCommit);
     return result;
   }
   // Writing the earlier tokens too shuts out an earlier attempt that lands after this one.
@@ -86,8 +85,7 @@ async function attempt<T>(
   const token = host.rng.bytes(tokenBytes);
   transaction.token(token);
   try {
-    options.beforeCommit?.();
-    await transaction.commit();
+    await transaction.commit(options.beforeCommit);
   } catch (error) {
     if (isCoreError(error, 'COMMIT_UNKNOWN')) unknown.push({ token, result });
     throw error;

@@ -29,7 +29,7 @@ export interface TransactionHost {
   get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   range(range: KvRange): Promise<MetaEntry[]>;
-  commit(transaction: OptimisticTransaction): Promise<CommitPosition>;
+  commit(transaction: OptimisticTransaction, before?: () => void): Promise<CommitPosition>;
   /** @throws CoreError CONFLICT, TRANSACTION_TOO_OLD when what it read does not hold any more */
   validate(transaction: OptimisticTransaction): void;
 }
@@ -117,10 +117,10 @@ export class OptimisticTransaction implements MetaTransaction {
     this.write(key, tokenValue(this.host.wallMs()));
   }
 
-  commit(): Promise<CommitPosition> {
+  commit(before?: () => void): Promise<CommitPosition> {
     assert(!this.over, 'the transaction is over');
     this.over = true;
-    return this.host.commit(this);
+    return this.host.commit(this, before);
   }
 
   /** Checks, without committing, that everything read still holds. @throws CoreError as the host's validate */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { limits } from '../../../core/base/limits.ts';
+import type { MetaTransaction } from '../../../core/meta/meta-store.ts';
 import { key, value, text, asText, rejects, put, watchEnd, turn, type Test } from './harness.ts';
 
 export function visibility(test: Test): void {
@@ -72,6 +73,27 @@ export function visibility(test: Test): void {
 }
 
 export function retries(test: Test): void {
+  test('calls beforeCommit in the turn of the commit, only when it will not conflict', async (opened) => {
+    const { store } = opened;
+    let attempts = 0;
+    let called = 0;
+    const body = async (transaction: MetaTransaction): Promise<void> => {
+      attempts++;
+      await transaction.get(key('a'));
+      if (attempts === 1) await put(store, { a: '1' });
+      transaction.set(key('b'), value('1'));
+    };
+    await store.transact(body, { beforeCommit: () => void called++ });
+    assert.deepEqual({ attempts, called }, { attempts: 2, called: 1 });
+    const transaction = store.begin();
+    transaction.set(key('c'), value('1'));
+    const failing = transaction.commit(() => {
+      throw new RangeError('mine');
+    });
+    await assert.rejects(failing, RangeError);
+    assert.equal(await store.get(key('c')), undefined);
+  });
+
   test('runs again until it wins: no update is lost', async ({ store }) => {
     const count = async (): Promise<void> => {
       await store.transact(async (transaction) => {
