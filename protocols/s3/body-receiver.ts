@@ -74,7 +74,8 @@ export class BodyReceiver {
     return this.decoder.contentBytes;
   }
 
-  /** Content in `bytes`, as views of it. @throws S3Error; the receiver is dead then. */
+  /** Content in `bytes`, as views of it; neither may change before `end`.
+   *  @throws S3Error; the receiver is dead then. */
   push(bytes: Uint8Array): Uint8Array[] {
     const pieces = this.decoder.push(bytes);
     for (const piece of pieces) this.digester.update(piece);

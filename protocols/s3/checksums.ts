@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { crc32, crc32Combine } from '../../core/base/crc32.ts';
 import { crc32c, crc32cCombine } from '../../core/base/crc32c.ts';
 import { crc64nvme, crc64nvmeCombine } from '../../core/base/crc64nvme.ts';
+import { DeferredHash, type Hasher } from './deferred-hash.ts';
 
 export const checksumAlgorithms = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const;
 export type ChecksumAlgorithm = (typeof checksumAlgorithms)[number];
@@ -18,13 +19,6 @@ export interface Checksum {
   readonly type: ChecksumType;
   /** Base64, without the `-N` of composite ones. */
   readonly value: string;
-}
-
-/** A running checksum; a node:crypto Hash fits. */
-export interface Hasher {
-  update(bytes: Uint8Array): unknown;
-  /** Once, at the end. */
-  digest(): Buffer;
 }
 
 interface AlgorithmRow {
@@ -101,8 +95,8 @@ const table: Record<ChecksumAlgorithm, AlgorithmRow> = {
     combine: (a, b, bytesB) =>
       u64Bytes(crc64nvmeCombine(a.readBigUInt64BE(), b.readBigUInt64BE(), bytesB)),
   },
-  SHA1: { digestBytes: 20, uploadTypes: ['COMPOSITE'], start: () => createHash('sha1') },
-  SHA256: { digestBytes: 32, uploadTypes: ['COMPOSITE'], start: () => createHash('sha256') },
+  SHA1: { digestBytes: 20, uploadTypes: ['COMPOSITE'], start: () => new DeferredHash('sha1') },
+  SHA256: { digestBytes: 32, uploadTypes: ['COMPOSITE'], start: () => new DeferredHash('sha256') },
 };
 
 /** In any case of letters; undefined when it is not offered. */

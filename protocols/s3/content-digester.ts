@@ -4,14 +4,13 @@
 // compares: the first thing that differs is the error.
 
 import type { Buffer } from 'node:buffer';
-import { createHash, type Hash } from 'node:crypto';
 import {
   decodeChecksum,
   startChecksum,
   type Checksum,
   type ChecksumAlgorithm,
-  type Hasher,
 } from './checksums.ts';
+import { DeferredHash, type Hasher } from './deferred-hash.ts';
 import { S3Error } from './errors.ts';
 
 export interface DigestPlan {
@@ -40,8 +39,8 @@ export interface ContentDigests {
 
 export class ContentDigester {
   private readonly plan: DigestPlan;
-  private readonly md5: Hash | undefined;
-  private readonly sha256: Hash | undefined;
+  private readonly md5: Hasher | undefined;
+  private readonly sha256: Hasher | undefined;
   /** Invariant: the same object as `sha256` when the checksum is SHA256 too: hashed once. */
   private readonly checksum: Hasher | undefined;
   private readonly all: readonly Hasher[];
@@ -49,8 +48,8 @@ export class ContentDigester {
   constructor(plan: DigestPlan) {
     this.plan = plan;
     const needsMd5 = plan.etag === undefined || plan.contentMd5 !== undefined;
-    this.md5 = needsMd5 ? createHash('md5') : undefined;
-    this.sha256 = plan.payloadSha256 === undefined ? undefined : createHash('sha256');
+    this.md5 = needsMd5 ? new DeferredHash('md5') : undefined;
+    this.sha256 = plan.payloadSha256 === undefined ? undefined : new DeferredHash('sha256');
     this.checksum = this.startPlanned(plan.checksum);
     this.all = [...new Set<Hasher | undefined>([this.md5, this.sha256, this.checksum])].filter(
       (hasher) => hasher !== undefined,
@@ -63,6 +62,7 @@ export class ContentDigester {
     return startChecksum(planned.algorithm);
   }
 
+  /** The piece must not change before `finish`. */
   update(piece: Uint8Array): void {
     for (const hasher of this.all) hasher.update(piece);
   }
