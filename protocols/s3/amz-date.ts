@@ -1,5 +1,4 @@
-// The two forms of time in signed requests: yyyyMMdd'T'HHmmss'Z' and, in a Date header, an HTTP date.
-// Arithmetic only; nothing here reads a clock.
+// The form of time in signed requests: yyyyMMdd'T'HHmmss'Z'. Arithmetic only; nothing here reads a clock.
 
 const amzDateForm = /^\d{8}T\d{6}Z$/;
 
@@ -25,14 +24,4 @@ function twoDigits(text: string, at: number): number {
 
 export function formatAmzDate(ms: number): string {
   return new Date(ms).toISOString().replace(/[-:]|\.\d{3}/g, '');
-}
-
-const httpDateForm =
-  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/;
-
-/** IMF-fixdate of RFC 9110 section 5.6.7 in milliseconds. */
-export function parseHttpDate(text: string): number | undefined {
-  if (!httpDateForm.test(text)) return undefined;
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -2,7 +2,7 @@
 // ("Authenticating Requests: Using the Authorization Header", AWS S3 API reference.)
 
 import { err, ok, type Result } from '../../core/base/result.ts';
-import { formatAmzDate, parseAmzDate, parseHttpDate } from './amz-date.ts';
+import { formatAmzDate, parseAmzDate } from './amz-date.ts';
 import { algorithm } from './canonical-request.ts';
 import {
   parseCredential,
@@ -11,6 +11,7 @@ import {
   type SignedRequest,
 } from './credential.ts';
 import { S3Error } from './errors.ts';
+import { parseHttpDate } from './http-date.ts';
 import { parsePayloadMode } from './payload-mode.ts';
 import type { RawRequest } from './raw-request.ts';
 
