@@ -7,6 +7,9 @@ export const processLimits = {
   drainMs: 20_000,
   /** Then the launcher kills it. */
   drainKillMs: 25_000,
+  /** A role without a launcher stays this long for other roles that still use it. */
+  orphanMs: 9_000,
+  orphanPollMs: 50,
   /** A new start waits this long for the processes of a killed launcher to let go of disk and ports. */
   formerCoreMs: 30_000,
   /** Likewise for a port that they still listen on; they close it in the turn in which they notice. */
@@ -32,6 +35,6 @@ assert(
   'a role gets the chance to end by itself',
 );
 assert(
-  processLimits.drainKillMs <= processLimits.formerCoreMs,
-  'a new start outwaits the drain of the former one',
+  processLimits.orphanMs + processLimits.drainMs < processLimits.formerCoreMs,
+  'a new start outwaits the end of the former one',
 );

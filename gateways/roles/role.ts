@@ -70,6 +70,9 @@ export interface RunningRole {
   /** Closes the listening sockets in the calling turn, finishes the work in flight, releases everything.
    *  Called once; whoever calls bounds the wait. */
   drain(): Promise<void>;
+  /** True when no other role is connected. A role whose launcher is gone stays for those that still finish
+   *  (bounded), then drains; without this it drains at once. */
+  unused?(): boolean;
 }
 
 /** Resolves when the role serves. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT with the file and

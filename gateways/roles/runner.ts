@@ -91,7 +91,7 @@ class RoleLife {
     });
     process.on('disconnect', () => {
       this.log.emit('warn', 'launcher-gone');
-      this.drain();
+      this.drainWhenUnused(processLimits.orphanMs / processLimits.orphanPollMs);
     });
     process.on('message', (message: ToRole) => this.onMessage(message));
     try {
@@ -136,6 +136,11 @@ class RoleLife {
     // A role that is still starting is drained when it stands; an orphan that never stands is ended.
     if (this.running !== undefined) this.drainNow();
     else this.endAfter(processLimits.drainMs);
+  }
+
+  private drainWhenUnused(polls: number): void {
+    if (polls <= 0 || this.running?.unused?.() !== false) this.drain();
+    else setTimeout(() => this.drainWhenUnused(polls - 1), processLimits.orphanPollMs);
   }
 
   private drainNow(): void {

@@ -3,9 +3,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 
-export function temporaryDirectory(test: Pick<TestContext, 'after'>): string {
+/** A test, or the hooks of a file: something that ends. */
+export interface Scope {
+  after(action: () => void): void;
+}
+
+export function temporaryDirectory(test: Scope): string {
   const path = mkdtempSync(join(tmpdir(), 'lampyr-test-'));
   test.after(() => rmSync(path, { recursive: true, force: true }));
   return path;
