@@ -29,6 +29,7 @@ const seconds = Number(args.seconds);
 const prng = new Prng(1);
 
 const keysStored = 100_000;
+const keysFresh = 10_000;
 const rowBytes = 200;
 
 /** Keys like the namespace's: a letter, a parent number, a name. */
@@ -104,25 +105,23 @@ async function measure(name: string, { concurrency, once }: Load): Promise<void>
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
-async function fill(store: MetaStore): Promise<void> {
-  for (let at = 0; at < keysStored;) {
+async function fill(store: MetaStore, space: string, count: number): Promise<void> {
+  for (let at = 0; at < count;) {
     const transaction = store.begin();
-    for (let i = 0; i < 100; i++, at++) transaction.set(rowKey('L', at), row);
+    for (let i = 0; i < 100; i++, at++) transaction.set(rowKey(space, at), row);
     // oxlint-disable-next-line no-await-in-loop -- one batch in flight keeps memory small
     await transaction.commit();
   }
 }
 
-function listing(store: MetaStore): () => Promise<unknown> {
-  return () => {
-    const from = rowKey('L', prng.below(keysStored));
-    // Within one parent and into the next ones.
-    return store.range({ from, to: Buffer.from('M'), limit: 1000 });
-  };
+/** A thousand rows of one keyspace, within one parent and into the next ones. */
+function listing(store: MetaStore, space: string, count: number): () => Promise<unknown> {
+  const to = Buffer.from([space.charCodeAt(0) + 1]);
+  return () => store.range({ from: rowKey(space, prng.below(count)), to, limit: 1000 });
 }
 
-const oneGet = (store: MetaStore, space: string) => (): Promise<unknown> =>
-  store.get(rowKey(space, prng.below(keysStored)));
+const oneGet = (store: MetaStore, space: string, count: number) => (): Promise<unknown> =>
+  store.get(rowKey(space, prng.below(count)));
 
 async function inMemory(): Promise<void> {
   const store = openMemoryMetaStore({ clock: nodeClock, rng: nodeRng });
@@ -137,16 +136,18 @@ async function onDirectory(directory: string): Promise<void> {
   await measure('put', { concurrency: 1, once: put(opened.store) });
   await measure('put', { concurrency: 64, once: put(opened.store) });
   await measure('blind put of one row', { concurrency: 64, once: blindPut(opened.store) });
-  await opened.journal.checkpoint();
-  await fill(opened.store);
-  await measure('get, overlay', { concurrency: 16, once: oneGet(opened.store, 'L') });
-  await measure('range of 1000, overlay', { concurrency: 1, once: listing(opened.store) });
+  await fill(opened.store, 'L', keysStored);
   await opened.journal.checkpoint();
   await opened.close();
   opened = await openLevelStore(parts);
-  await measure('get, level', { concurrency: 16, once: oneGet(opened.store, 'L') });
-  await measure('range of 1000, level', { concurrency: 1, once: listing(opened.store) });
-  await measure('range of 1000, level', { concurrency: 8, once: listing(opened.store) });
+  const { store } = opened;
+  await measure('get, level', { concurrency: 16, once: oneGet(store, 'L', keysStored) });
+  await measure('range of 1000, level', { concurrency: 1, once: listing(store, 'L', keysStored) });
+  await measure('range of 1000, level', { concurrency: 8, once: listing(store, 'L', keysStored) });
+  // Few enough that no checkpoint moves them.
+  await fill(store, 'K', keysFresh);
+  await measure('get, overlay', { concurrency: 16, once: oneGet(store, 'K', keysFresh) });
+  await measure('range of 1000, overlay', { concurrency: 1, once: listing(store, 'K', keysFresh) });
   await opened.close();
   await kv.close();
 }
