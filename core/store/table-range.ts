@@ -2,6 +2,7 @@
 // the merge itself is synchronous, so that its result is the table of one moment.
 
 import { Buffer } from 'node:buffer';
+import { asBuffer } from '../base/bytes.ts';
 import type { KvEntry, KvRange } from '../env/kv.ts';
 import type { Overlay, OverlayCursor } from './table-overlay.ts';
 
@@ -18,8 +19,9 @@ interface Rows {
   decode(key: Uint8Array, row: Uint8Array): Uint8Array;
 }
 
+/** A row of the Kv; `text` is its key without the prefix, made when it is compared. */
 interface Row {
-  readonly text: string;
+  text: string | undefined;
   readonly kvKey: Uint8Array;
   readonly row: Uint8Array;
 }
@@ -39,7 +41,7 @@ export class RangeMerge {
   private pageRows: number;
   private page: { from: Buffer; to: Buffer };
   /** Last Kv key read: the merge may not pass it unless exhausted. */
-  private reached: string | undefined;
+  private reached: Uint8Array | undefined;
 
   constructor(bounds: Bounds, rows: Rows) {
     this.bounds = bounds;
@@ -59,20 +61,32 @@ export class RangeMerge {
   }
 
   add(page: readonly KvEntry[], active: Overlay, frozen: Overlay | undefined): void {
-    const { prefix } = this.rows;
+    const hides = this.touches(active) || (frozen !== undefined && this.touches(frozen));
     for (const [kvKey, row] of page) {
-      const text = textOf(kvKey, prefix.length);
-      this.reached = text;
-      const newest = active.get(text);
-      const changed = newest === undefined ? frozen?.get(text) : newest;
-      if (changed !== null) this.visible.push({ text, kvKey, row });
+      const stored: Row = { text: undefined, kvKey, row };
+      if (hides) {
+        const text = this.textOf(stored);
+        const newest = active.get(text);
+        if ((newest === undefined ? frozen?.get(text) : newest) === null) continue;
+      }
+      this.visible.push(stored);
     }
     const last = page.at(-1)?.[0];
     this.exhausted = page.length < this.pageRows || last === undefined;
     if (last === undefined) return;
+    this.reached = last;
     if (this.bounds.reverse) this.page = { ...this.page, to: Buffer.from(last) };
     else this.page = { ...this.page, from: Buffer.concat([last, zero]) };
     this.pageRows = Math.min(this.pageRows * 2, pageRowsMax);
+  }
+
+  private touches(overlay: Overlay): boolean {
+    return overlay.cursor(this.fromText, this.toText, false).key !== undefined;
+  }
+
+  private textOf(stored: Row): string {
+    stored.text ??= asBuffer(stored.kvKey).toString('latin1', this.rows.prefix.length);
+    return stored.text;
   }
 
   /** The merged page; undefined when more Kv rows are needed. */
@@ -82,22 +96,41 @@ export class RangeMerge {
     if (!this.exhausted && this.visible.length < limit) return undefined;
     const upper = active.cursor(this.fromText, this.toText, reverse);
     const lower = frozen?.cursor(this.fromText, this.toText, reverse);
+    if (upper.key === undefined && lower?.key === undefined)
+      return this.visible.slice(0, limit).map((stored) => this.storedEntry(stored));
+    return this.merge(upper, lower);
+  }
+
+  private merge(upper: OverlayCursor, lower: OverlayCursor | undefined): KvEntry[] | undefined {
+    const { limit } = this.bounds;
+    const reached = this.exhausted ? undefined : this.reachedText();
     const result: KvEntry[] = [];
     let at = 0;
     while (result.length < limit) {
       const stored = this.visible[at];
-      const key = this.first(stored?.text, upper.key, lower?.key);
+      const text = stored === undefined ? undefined : this.textOf(stored);
+      const key = this.first(text, upper.key, lower?.key);
       if (key === undefined) break;
       // Beyond what was read the Kv may hold keys before this one.
-      if (!this.exhausted && (this.reached === undefined || this.after(key, this.reached)))
-        return undefined;
-      const entry = this.entry(key, stored, upper, lower);
-      if (stored?.text === key) at++;
+      if (reached !== undefined && this.after(key, reached)) return undefined;
+      const changed =
+        upper.key === key ? upper.value : lower?.key === key ? lower.value : undefined;
+      if (changed !== undefined && changed !== null)
+        result.push([Buffer.from(key, 'latin1'), changed]);
+      else if (changed === undefined) result.push(this.storedEntry(stored as Row));
+      if (text === key) at++;
       if (upper.key === key) upper.next();
       if (lower?.key === key) lower.next();
-      if (entry !== undefined) result.push(entry);
     }
     return result.length === limit || this.exhausted ? result : undefined;
+  }
+
+  private reachedText(): string {
+    return asBuffer(this.reached ?? zero).toString('latin1', this.rows.prefix.length);
+  }
+
+  private storedEntry({ kvKey, row }: Row): KvEntry {
+    return [kvKey.subarray(this.rows.prefix.length), this.rows.decode(kvKey, row)];
   }
 
   private after(a: string, b: string): boolean {
@@ -110,23 +143,6 @@ export class RangeMerge {
       if (key !== undefined && (best === undefined || this.after(best, key))) best = key;
     return best;
   }
-
-  private entry(
-    key: string,
-    stored: Row | undefined,
-    upper: OverlayCursor,
-    lower: OverlayCursor | undefined,
-  ): KvEntry | undefined {
-    const changed = upper.key === key ? upper.value : lower?.key === key ? lower.value : undefined;
-    if (changed === null) return undefined;
-    if (changed !== undefined) return [Buffer.from(key, 'latin1'), changed];
-    const { kvKey, row } = stored as Row;
-    return [kvKey.subarray(this.rows.prefix.length), this.rows.decode(kvKey, row)];
-  }
 }
 
 const zero = Buffer.alloc(1);
-
-function textOf(kvKey: Uint8Array, skip: number): string {
-  return Buffer.from(kvKey.buffer, kvKey.byteOffset, kvKey.length).toString('latin1', skip);
-}

@@ -14,6 +14,7 @@ import type { Kv, KvEntry, KvMutation, KvRange } from '../env/kv.ts';
 import { RowCache } from './table-cache.ts';
 import { TableFlusher } from './table-flush.ts';
 import type { TableCheck } from './table-flush.ts';
+import { RowLoader } from './table-load.ts';
 import { Overlay } from './table-overlay.ts';
 import type { OverlayValue } from './table-overlay.ts';
 import { RangeMerge } from './table-range.ts';
@@ -45,6 +46,7 @@ export async function openTable(options: TableOptions): Promise<JournaledTable> 
 export class JournaledTable implements Table {
   private readonly name: string;
   private readonly kv: Kv;
+  private readonly loader: RowLoader;
   private readonly prefix: Buffer;
   private readonly flusher: TableFlusher;
   private readonly cache: RowCache;
@@ -64,6 +66,7 @@ export class JournaledTable implements Table {
   constructor(options: TableOptions, flusher: TableFlusher) {
     this.name = options.name;
     this.kv = options.kv;
+    this.loader = new RowLoader(options.kv);
     this.prefix = asBuffer(options.prefix);
     this.flusher = flusher;
     this.cache = new RowCache(options.cacheBytesMax ?? limits.tableCacheBytesMax);
@@ -136,7 +139,7 @@ export class JournaledTable implements Table {
   private async load(text: string): Promise<Uint8Array | undefined> {
     const { drops } = this;
     const key = this.kvKey(text);
-    return this.loaded(text, key, await this.kv.get(key), drops);
+    return this.loaded(text, key, await this.loader.get(key), drops);
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {

@@ -18,6 +18,8 @@ export class SimInode {
   pending: PendingSector[] = [];
   /** Names the unsynced change of the size; undefined when the size is synced. */
   sizeId: number | undefined;
+  /** Sectors that a failed sync dropped: seen until the cache goes, never written by a later sync. */
+  private dropped = new Set<number>();
 
   content(): Buffer {
     return Buffer.from(this.seen.subarray(0, this.size));
@@ -37,7 +39,12 @@ export class SimInode {
     if (end > this.size) this.resize(end, nextId);
     const last = Math.ceil(end / sectorBytes);
     for (let sector = Math.floor(position / sectorBytes); sector < last; sector++)
-      this.pending.push({ id: nextId(), sector, bytes: sectorOf(this.seen, sector) });
+      this.addPending(sector, nextId());
+  }
+
+  private addPending(sector: number, id: number): void {
+    this.dropped.delete(sector);
+    this.pending.push({ id, sector, bytes: sectorOf(this.seen, sector) });
   }
 
   truncate(bytes: number, nextId: () => number): void {
@@ -55,7 +62,13 @@ export class SimInode {
   }
 
   sync(): void {
-    this.synced = Buffer.from(this.seen);
+    const image = Buffer.from(this.seen);
+    for (const sector of this.dropped) {
+      const at = sector * sectorBytes;
+      image.fill(0, at, at + sectorBytes);
+      image.set(this.synced.subarray(at, at + sectorBytes), at);
+    }
+    this.synced = image;
     this.syncedSize = this.size;
     this.pending = [];
     this.sizeId = undefined;
@@ -63,6 +76,7 @@ export class SimInode {
 
   /** A failed sync: the kernel marks the pages clean, so that no later sync writes them. */
   forgetPending(): void {
+    for (const { sector } of this.pending) this.dropped.add(sector);
     this.pending = [];
   }
 
@@ -104,6 +118,7 @@ export class SimInode {
     copy.syncedSize = this.syncedSize;
     copy.pending = [...this.pending];
     copy.sizeId = this.sizeId;
+    copy.dropped = new Set(this.dropped);
     return copy;
   }
 }

@@ -3,7 +3,7 @@
 // are borrowed until the promise settles. Files are private to the user: they hold everybody's data.
 
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { assert } from '../../base/assert.ts';
 import type { Disk, DiskFile, DiskSpace, OpenMode } from '../disk.ts';
 
@@ -21,8 +21,8 @@ const openFlags: Record<OpenMode, number> = {
 type Callback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
 
 function call<T = void>(start: (done: Callback<T>) => void): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    start((error, value) => (error ? reject(error) : resolve(value as T)));
+  return new Promise<T>((done, fail) => {
+    start((error, value) => (error ? fail(error) : done(value as T)));
   });
 }
 
@@ -38,6 +38,16 @@ function rest(parts: readonly Uint8Array[], written: number): Uint8Array[] {
     }
   }
   return left;
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
+  const fd = await call<number>((done) => fs.open(path, flags, done));
+  try {
+    await call((done) => fs.fsync(fd, done));
+  } finally {
+    await call((done) => fs.close(fd, done));
+  }
 }
 
 class NodeFile implements DiskFile {
@@ -102,7 +112,7 @@ class NodeDisk implements Disk {
   private readonly root: string;
 
   constructor(root: string) {
-    this.root = root;
+    this.root = resolve(root);
   }
 
   private full(path: string): string {
@@ -127,7 +137,7 @@ class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await fs.promises.mkdir(this.root, { recursive: true, mode: directoryMode });
+    await this.makeRoot();
     let parent = '';
     for (const name of path.split('/')) {
       if (name === '' || name === '.') continue;
@@ -145,6 +155,19 @@ class NodeDisk implements Disk {
     }
   }
 
+  private async makeRoot(): Promise<void> {
+    const options = { recursive: true, mode: directoryMode } as const;
+    const first = await fs.promises.mkdir(this.root, options);
+    if (first === undefined) return;
+    // The names from the first directory made down to the root must survive.
+    let holder = this.root;
+    do {
+      holder = dirname(holder);
+      // oxlint-disable-next-line no-await-in-loop -- few levels, once in a life
+      await syncDirectory(holder);
+    } while (holder.length >= first.length);
+  }
+
   remove(path: string): Promise<void> {
     return fs.promises.unlink(this.full(path));
   }
@@ -153,16 +176,8 @@ class NodeDisk implements Disk {
     return fs.promises.rename(this.full(from), this.full(to));
   }
 
-  async syncDir(path: string): Promise<void> {
-    const full = this.full(path);
-    const fd = await call<number>((done) =>
-      fs.open(full, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY, done),
-    );
-    try {
-      await call((done) => fs.fsync(fd, done));
-    } finally {
-      await call((done) => fs.close(fd, done));
-    }
+  syncDir(path: string): Promise<void> {
+    return syncDirectory(this.full(path));
   }
 
   async space(): Promise<DiskSpace> {

@@ -68,10 +68,10 @@ function withContext(state: CrashState, error: unknown): Error {
 }
 
 describe('journal: every crash state shows what was acknowledged, in order', () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     test(`power loss, seed ${seed}`, async () => {
       const prng = new Prng(`crash ${seed}`);
-      const puts = makePuts(prng, 150);
+      const puts = makePuts(prng, 120);
       const states = statesOf(puts);
       const trace = await record(puts, prng);
       let count = 0;
