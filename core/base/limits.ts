@@ -179,11 +179,13 @@ export const limits = {
   /** Of one upload: two chunks on their way while the next one fills. */
   clientWriterWindowBytes: 8 * MiB,
   /** Content that one process has asked for or not yet passed on, all downloads together. */
-  clientReadBytesMax: 48 * MiB,
+  clientReadBytesMax: 32 * MiB,
   /** Pieces of a download that are asked for ahead of the one in hand. */
   clientReadAhead: 2,
-  /** Smallest pieces of uploads and downloads when many run at once; whole checksum units. */
-  clientPieceBytesMin: 256 * KiB,
+  /** Smallest pieces when many uploads or downloads run at once; whole checksum units. A written piece costs
+   *  the store a sync, a read one costs a call. */
+  clientWritePieceBytesMin: 256 * KiB,
+  clientReadPieceBytesMin: 128 * KiB,
   /** Largest piece of a download: the first byte of a chunk need not wait for its last. */
   clientReadPieceBytesMax: 2 * MiB,
   /** How long a chunk call is tried again after failures that another attempt may cure. */
@@ -214,6 +216,8 @@ export const limits = {
    *  many peers gives each its share, never less than one largest request. */
   rpcLaneBytes: 32 * MiB,
   rpcLaneBytesTotal: 128 * MiB,
+  /** Memory of received payloads that is kept for the next ones. */
+  rpcPooledBytesMax: 32 * MiB,
   /** Calls of one client that wait for credits or for a connection; BUSY beyond. */
   rpcWaitingMax: 4096,
   /** A server starts no further request of a peer that leaves this much unread. */
@@ -246,7 +250,8 @@ assert(
 );
 assert(limits.objectChunkBytes <= limits.rpcPayloadBytesMax, 'a chunk fits a frame');
 assert(
-  limits.clientPieceBytesMin % limits.checksumUnitBytes === 0,
+  limits.clientWritePieceBytesMin % limits.checksumUnitBytes === 0 &&
+    limits.clientReadPieceBytesMin % limits.checksumUnitBytes === 0,
   'a piece is whole checksum units',
 );
 assert(

@@ -70,7 +70,10 @@ export class BlobReader {
 
   private get pieceBytes(): number {
     const share = limits.clientReadBytesMax / ((2 + limits.clientReadAhead) * this.running);
-    return Math.max(limits.clientPieceBytesMin, Math.min(limits.clientReadPieceBytesMax, share));
+    return Math.max(
+      limits.clientReadPieceBytesMin,
+      Math.min(limits.clientReadPieceBytesMax, share),
+    );
   }
 
   private async fetch(request: PieceRequest): Promise<Uint8Array> {

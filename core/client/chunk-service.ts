@@ -21,10 +21,16 @@ export function registerChunkService(
   store: ChunkStore,
   served: ServedTarget,
 ): void {
-  registry.register(writeChunk, (request, payload) => {
-    checkTarget(request, served);
-    return write(store, request, payload);
-  });
+  // The store copies small bytes and writes large ones before it answers.
+  const borrowing = { borrowsPayload: true };
+  registry.register(
+    writeChunk,
+    (request, payload) => {
+      checkTarget(request, served);
+      return write(store, request, payload);
+    },
+    borrowing,
+  );
   registry.register(readChunk, (request) => {
     checkTarget(request, served);
     return read(store, request);

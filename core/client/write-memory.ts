@@ -44,7 +44,7 @@ export class WriteMemory {
   pieceBytes(chunkBytes: number): number {
     const unit = limits.checksumUnitBytes;
     const share = this.totalBytes / (2 * Math.max(1, this.holders.size));
-    const whole = Math.max(limits.clientPieceBytesMin, Math.floor(share / unit) * unit);
+    const whole = Math.max(limits.clientWritePieceBytesMin, Math.floor(share / unit) * unit);
     return Math.min(chunkBytes, whole);
   }
 

@@ -3,7 +3,15 @@
 
 import { assert } from '../base/assert.ts';
 import { CoreError } from '../base/errors.ts';
-import type { Call, CallContext, Capability, Handler, HandlerAnswer, RpcRegistry } from './call.ts';
+import type {
+  Call,
+  CallContext,
+  Capability,
+  Handler,
+  HandlerAnswer,
+  HandlerOptions,
+  RpcRegistry,
+} from './call.ts';
 
 const rank = { read: 1, write: 2, operator: 3 } as const satisfies Record<Capability, number>;
 
@@ -11,6 +19,7 @@ const rank = { read: 1, write: 2, operator: 3 } as const satisfies Record<Capabi
 export interface RegisteredCall {
   readonly call: Call<object, object>;
   readonly handler: Handler<object, object>;
+  readonly borrowsPayload: boolean;
 }
 
 export class CallTable implements RpcRegistry {
@@ -19,10 +28,16 @@ export class CallTable implements RpcRegistry {
   register<Request extends object, Response extends object>(
     call: Call<Request, Response>,
     handler: Handler<Request, Response>,
+    { borrowsPayload = false }: HandlerOptions = {},
   ): void {
     assert(call.id > 0 && call.id <= 0xffff, `call id ${call.id} of ${call.name}`);
     assert(!this.calls.has(call.id), `call ${call.id} (${call.name}) is registered twice`);
-    this.calls.set(call.id, { call, handler } as unknown as RegisteredCall);
+    this.calls.set(call.id, { call, handler, borrowsPayload } as unknown as RegisteredCall);
+  }
+
+  /** Whether a payload of the call may come from memory that is used again. */
+  borrowsPayload(id: number): boolean {
+    return this.calls.get(id)?.borrowsPayload === true;
   }
 
   /** @throws CoreError NOT_IMPLEMENTED, ACCESS_DENIED */

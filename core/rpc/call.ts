@@ -76,14 +76,21 @@ export interface HandlerAnswer<Response> {
 
 export type Handler<Request, Response> = (
   request: Request,
-  /** Owned by the handler. */
+  /** Owned by the handler (but see HandlerOptions). */
   payload: Uint8Array,
   context: CallContext,
 ) => Promise<HandlerAnswer<Response>>;
+
+export interface HandlerOptions {
+  /** The payload is the handler's until its promise settles, and is used again afterwards: it keeps no view of
+   *  it and does not answer with it. Spares large writes their allocation. */
+  readonly borrowsPayload?: boolean;
+}
 
 export interface RpcRegistry {
   register<Request extends object, Response extends object>(
     call: Call<Request, Response>,
     handler: Handler<Request, Response>,
+    options?: HandlerOptions,
   ): void;
 }

@@ -1,6 +1,7 @@
 // One connection of a client, from hello to its end: sends calls within the credits that the server gave
 // and matches answers to them by number. Knows nothing of reconnecting or of calls that wait.
 
+import { Buffer } from 'node:buffer';
 import { CoreError, toCoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Connection } from '../env/net.ts';
@@ -101,11 +102,11 @@ export class ClientConnection implements ChannelOwner {
 
   // --- ChannelOwner
 
-  admits(header: FrameHeader): boolean {
+  admit(header: FrameHeader): Buffer | undefined {
     if (header.type !== frameType.answer) throw refused('of a server carries a request payload');
     const call = this.open.get(header.number);
     if (call === undefined) throw refused('answers a request that is not open');
-    return !call.settled;
+    return call.settled ? undefined : Buffer.allocUnsafe(header.payloadBytes);
   }
 
   onMessage(message: Incoming): void {

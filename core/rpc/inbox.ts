@@ -1,5 +1,5 @@
 // The receiving side of a connection: frames in, whole messages out. The payload of a message is gathered
-// in one buffer of its announced size, allocated only when the owner of the connection admitted it; data
+// in one buffer of its announced size, which the owner of the connection gives when it admits it; data
 // frames must fit what was announced. Everything else is a violation that ends the connection.
 
 import { Buffer } from 'node:buffer';
@@ -16,9 +16,9 @@ export interface Incoming {
 }
 
 export interface InboxOwner {
-  /** May the message's payload be held? Called once per message that has one, before it is allocated.
-   *  @throws CoreError PROTOCOL when the peer exceeds its credits */
-  admits(header: FrameHeader): boolean;
+  /** Memory for the message's payload, `payloadBytes` long, or undefined to let it go by. Called once per
+   *  message that has one. @throws CoreError PROTOCOL when the peer exceeds its credits */
+  admit(header: FrameHeader): Buffer | undefined;
   onMessage(message: Incoming): void;
 }
 
@@ -67,8 +67,7 @@ export class Inbox implements FrameSink {
   private begin(header: FrameHeader, control: Buffer): Gathering {
     if (this.gathering.has(header.number)) throw refused('repeats the number of an open message');
     const bytes = header.payloadBytes;
-    const payload =
-      bytes === 0 ? empty : this.owner.admits(header) ? Buffer.allocUnsafe(bytes) : undefined;
+    const payload = bytes === 0 ? empty : this.owner.admit(header);
     const message: Gathering = { header, control, payload, received: 0 };
     if (header.pieceBytes < bytes) this.gathering.set(header.number, message);
     return message;

@@ -2,6 +2,7 @@
 // refused ones too, because the answer returns its credit. Never starts a handler for a peer that leaves
 // answers unread, nor for a request whose deadline has passed.
 
+import { Buffer } from 'node:buffer';
 import { CoreError, toCoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Connection } from '../env/net.ts';
@@ -18,11 +19,13 @@ import { costBytes, Credits, shareOf } from './credits.ts';
 import { frameType, lanes, refused } from './frame.ts';
 import type { FrameHeader } from './frame.ts';
 import type { Incoming } from './inbox.ts';
+import type { PayloadPool } from './payload-pool.ts';
 import type { Outgoing } from './outbox.ts';
 
 /** What a connection sees of its server. */
 export interface ServerView {
   readonly calls: CallTable;
+  readonly payloads: PayloadPool;
   readonly clock: Clock;
   readonly events: Events;
   readonly incarnation: Uint8Array;
@@ -106,15 +109,18 @@ export class ServerConnection implements ChannelOwner {
 
   // --- ChannelOwner
 
-  admits(header: FrameHeader): boolean {
+  admit(header: FrameHeader): Buffer | undefined {
     if (header.type !== frameType.request) throw refused('of a client carries an answer payload');
     this.begin(header);
+    const { calls, payloads } = this.server;
     try {
-      this.server.calls.admitted(header.call, this.peer?.capability ?? 'read');
-      return !this.draining;
+      calls.admitted(header.call, this.peer?.capability ?? 'read');
     } catch {
-      return false; // onMessage answers with the reason when the payload went by
+      return undefined; // onMessage answers with the reason when the payload went by
     }
+    if (this.draining) return undefined;
+    const bytes = header.payloadBytes;
+    return calls.borrowsPayload(header.call) ? payloads.take(bytes) : Buffer.allocUnsafe(bytes);
   }
 
   onMessage(message: Incoming): void {
@@ -208,10 +214,15 @@ export class ServerConnection implements ChannelOwner {
     } catch (error) {
       return this.fail(request, toCoreError(error));
     }
-    execute(registered, message.control, message.payload as Uint8Array, request).then(
-      (answer) => this.answer(request, registered, answer),
-      (error: unknown) => this.onHandlerError(request, registered.call.name, error),
-    );
+    const payload = message.payload as Buffer;
+    execute(registered, message.control, payload, request)
+      .finally(() => {
+        if (registered.borrowsPayload) this.server.payloads.giveBack(payload);
+      })
+      .then(
+        (answer) => this.answer(request, registered, answer),
+        (error: unknown) => this.onHandlerError(request, registered.call.name, error),
+      );
   }
 
   /** @throws CoreError PROTOCOL, UNAVAILABLE, DEADLINE_EXCEEDED: the request was not started */

@@ -8,9 +8,10 @@ import type { Clock } from '../env/clock.ts';
 import type { Events } from '../env/events.ts';
 import type { Address, Connection, Listener, Net } from '../env/net.ts';
 import type { Rng } from '../env/rng.ts';
-import type { Call, Capability, Handler, RpcRegistry } from './call.ts';
+import type { Call, Capability, Handler, HandlerOptions, RpcRegistry } from './call.ts';
 import { CallTable } from './call-table.ts';
 import { shareOf } from './credits.ts';
+import { PayloadPool } from './payload-pool.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { ServerView } from './server-connection.ts';
 
@@ -25,6 +26,7 @@ export interface RpcServerOptions {
 
 export class RpcServer implements RpcRegistry, ServerView {
   readonly calls = new CallTable();
+  readonly payloads = new PayloadPool();
   /** Random per start, so that clients notice a restart. */
   readonly incarnation: Uint8Array;
   readonly clock: Clock;
@@ -48,8 +50,9 @@ export class RpcServer implements RpcRegistry, ServerView {
   register<Request extends object, Response extends object>(
     call: Call<Request, Response>,
     handler: Handler<Request, Response>,
+    options?: HandlerOptions,
   ): void {
-    this.calls.register(call, handler);
+    this.calls.register(call, handler, options);
   }
 
   /** Answers the address in use: the port chosen by the system when 0 was asked for. */

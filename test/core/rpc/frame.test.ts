@@ -43,7 +43,8 @@ function decoded(wire: Buffer, cuts: readonly number[], heldMax = Infinity): Inc
   const arrived: Incoming[] = [];
   let held = 0;
   const inbox = new Inbox({
-    admits: (header) => (held += header.payloadBytes) <= heldMax,
+    admit: ({ payloadBytes }) =>
+      (held += payloadBytes) <= heldMax ? Buffer.allocUnsafe(payloadBytes) : undefined,
     onMessage: (message) => arrived.push(message),
   });
   const decoder = new FrameDecoder(inbox, limits.rpcControlBytesMax);

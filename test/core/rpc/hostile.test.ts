@@ -52,7 +52,7 @@ describe('rpc server against hostile peers', () => {
     failures = [];
     types = [];
     const inbox = new Inbox({
-      admits: () => true,
+      admit: ({ payloadBytes }) => Buffer.allocUnsafe(payloadBytes),
       onMessage: ({ header, control }) => {
         types.push(header.type);
         if (header.type === frameType.failure) failures.push(decodeFailure(control).errorName);

@@ -36,6 +36,8 @@ export const calls = {
   operate: defineCall({ ...echoCall, id: 9004, name: 'op', capability: 'operator', lane: 'read' }),
   /** Not registered. */
   absent: defineCall({ ...echoCall, id: 9005, name: 'absent', capability: 'read', lane: 'read' }),
+  /** Borrows its payload; answers the sum of its bytes. */
+  sum: defineCall({ ...echoCall, id: 9007, name: 'sum', capability: 'write', lane: 'write' }),
   /** Answers `number` bytes. */
   give: defineCall({ ...echoCall, id: 9006, name: 'give', capability: 'read', lane: 'read' }),
 };
@@ -120,6 +122,15 @@ export class RpcRig {
       this.started++;
       return { response, payload: [payload] };
     });
+    server.register(
+      calls.sum,
+      async (_, payload) => {
+        // oxlint-disable-next-line no-await-in-loop -- others arrive meanwhile
+        for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+        return { response: { number: payload.reduce((sum, byte) => sum + byte, 0) } };
+      },
+      { borrowsPayload: true },
+    );
     server.register(calls.give, async (response) => {
       this.started++;
       return { response, payload: [Buffer.alloc(response.number, 7)] };

@@ -44,6 +44,20 @@ describe('rpc', () => {
     assert.ok(results.every(Boolean));
   });
 
+  test('memory of borrowed payloads is used again, never while a handler has it', async () => {
+    const client = rig.client();
+    const round = (): Promise<void[]> =>
+      Promise.all(
+        Array.from({ length: 12 }, async (_, index) => {
+          const bytes = 130_000 + 70_000 * (index % 4);
+          const payload = [Buffer.alloc(bytes, index + 1)];
+          const { response } = await client.call(calls.sum, { number: 0 }, { payload });
+          assert.equal(response.number, bytes * (index + 1));
+        }),
+      );
+    for (let count = 0; count < 5; count++) await round();
+  });
+
   describe('capability', () => {
     test('a reader may not call what writes', async () => {
       const client = rig.client('read');

@@ -1,0 +1,37 @@
+// Memory of large payloads, used again: a fresh buffer per chunk costs page faults and makes the garbage
+// collector run once per 64 MiB received (a quarter of the CPU of large writes). Only for handlers that
+// borrow their payload; what is lost on the way (a broken connection) is collected like any buffer.
+
+import { Buffer } from 'node:buffer';
+import { KiB, limits } from '../base/limits.ts';
+
+const granule = 64 * KiB;
+/** Smaller buffers are cheaper to make than to keep. */
+const pooledBytesMin = 2 * granule;
+
+export class PayloadPool {
+  private readonly free: Buffer[] = [];
+  private freeBytes = 0;
+
+  take(bytes: number): Buffer {
+    if (bytes < pooledBytesMin) return Buffer.allocUnsafe(bytes);
+    // Newest first: it is warm. At most a quarter of a buffer stays unused.
+    const index = this.free.findLastIndex(
+      ({ length }) => length >= bytes && length <= bytes + Math.max(granule, bytes / 4),
+    );
+    const [found] = index < 0 ? [] : this.free.splice(index, 1);
+    if (found === undefined)
+      return Buffer.allocUnsafeSlow(Math.ceil(bytes / granule) * granule).subarray(0, bytes);
+    this.freeBytes -= found.length;
+    return found.subarray(0, bytes);
+  }
+
+  /** Nobody may hold `payload` any more. */
+  giveBack(payload: Buffer): void {
+    const { buffer } = payload;
+    if (payload.length < pooledBytesMin || !(buffer instanceof ArrayBuffer)) return;
+    if (this.freeBytes + buffer.byteLength > limits.rpcPooledBytesMax) return;
+    this.free.push(Buffer.from(buffer));
+    this.freeBytes += buffer.byteLength;
+  }
+}
