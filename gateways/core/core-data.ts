@@ -1,0 +1,219 @@
+// What the core keeps below the data directory, opened in the order that recovery needs, and closed:
+//
+//   DIR/stores/0/      the chunk store: superblocks, slabs, targets, and the journal that metadata shares
+//   DIR/stores/0/index the chunk index (level)
+//   DIR/meta/rows      the metadata rows (level)
+//   DIR/meta/journal.json  names the journal in use (design 4.6 rule 5), and says while it is being made
+//
+// Metadata and chunks of one disk commit to one journal, so a small PUT is one fdatasync. Nothing here is ever
+// made anew beside data that exists: what is missing or foreign is refused with its name.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { CoreError } from '../../core/base/errors.ts';
+import type { ChainVer, TargetId } from '../../core/base/ids.ts';
+import { asBuffer, equalBytes } from '../../core/base/bytes.ts';
+import type { Clock } from '../../core/env/clock.ts';
+import type { Disk } from '../../core/env/disk.ts';
+import type { Events } from '../../core/env/events.ts';
+import type { Kv } from '../../core/env/kv.ts';
+import { nodeDisk } from '../../core/env/node/disk.ts';
+import { openLevelKv } from '../../core/env/node/kv.ts';
+import type { Rng } from '../../core/env/rng.ts';
+import type { MetaStore } from '../../core/meta/meta-store.ts';
+import { makeLevelMetaStore } from '../../core/meta/store/level-store.ts';
+import {
+  chunkStoreExists,
+  createChunkStore,
+  openChunkStore,
+} from '../../core/store/chunk-store.ts';
+import type { ChunkEngine } from '../../core/store/engine.ts';
+import { openJournal } from '../../core/store/journal-open.ts';
+import type { DiskJournal } from '../../core/store/journal.ts';
+import { openTable } from '../../core/store/table.ts';
+import type { JournaledTable } from '../../core/store/table.ts';
+import { readFileIfAny, writeFileAtomic } from '../launcher/files.ts';
+
+export interface CoreDataOptions {
+  /** Absolute; exists. */
+  readonly dataDir: string;
+  /** 32 hex digits. */
+  readonly clusterId: string;
+  readonly target: TargetId;
+  readonly chainVersion: ChainVer;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly events: Events;
+}
+
+/** The files of the core, by the names that its errors use. */
+export const corePaths = (dataDir: string) => ({
+  store: join(dataDir, 'stores', '0'),
+  index: join(dataDir, 'stores', '0', 'index'),
+  meta: join(dataDir, 'meta'),
+  rows: join(dataDir, 'meta', 'rows'),
+  journalFile: join(dataDir, 'meta', 'journal.json'),
+});
+
+const journalFormat = 1;
+const journalInUse = 'stores/0/journal';
+const journalDirectory = 'journal';
+/** Rows of the namespace; the identity of the database stands outside every table. */
+const metaPrefix = Uint8Array.of(0x10);
+const identityKey = Uint8Array.of(0xff, 0x01);
+
+export class CoreData {
+  readonly journal: DiskJournal;
+  readonly chunks: ChunkEngine;
+  readonly meta: MetaStore;
+  /** Why the journal accepts nothing any more. */
+  offline: CoreError | undefined;
+  private readonly kvs: readonly Kv[];
+
+  private constructor(parts: {
+    journal: DiskJournal;
+    chunks: ChunkEngine;
+    meta: MetaStore;
+    kvs: readonly Kv[];
+  }) {
+    this.journal = parts.journal;
+    this.chunks = parts.chunks;
+    this.meta = parts.meta;
+    this.kvs = parts.kvs;
+    this.journal.onOffline((error) => (this.offline = error));
+  }
+
+  /** Makes an empty core at the first start, recovers what is there at the others.
+   *  @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT with the file and what to do; DISK_FULL */
+  static async open(options: CoreDataOptions): Promise<CoreData> {
+    const paths = corePaths(options.dataDir);
+    const disk = nodeDisk(paths.store);
+    const fresh = await isFresh(disk, paths);
+    mkdirSync(paths.store, { recursive: true, mode: 0o700 });
+    mkdirSync(paths.meta, { recursive: true, mode: 0o700 });
+    const kvs: Kv[] = [];
+    try {
+      const index = await openLevelKv(paths.index);
+      kvs.push(index);
+      const rows = await openLevelKv(paths.rows);
+      kvs.push(rows);
+      if (fresh) await create(options, disk, index, rows);
+      await checkRows(rows, options.clusterId, paths.rows);
+      const recovered = await recover(options, disk, index, rows);
+      if (fresh) writeJournalFile(paths.journalFile, false);
+      return new CoreData({ ...recovered, kvs });
+    } catch (error) {
+      await Promise.allSettled(kvs.map((kv) => kv.close()));
+      throw error;
+    }
+  }
+
+  /** Writes everything through, so that the next start replays nothing, and lets go of the files. */
+  async close(): Promise<void> {
+    await this.meta.close();
+    if (this.offline === undefined) await this.journal.checkpoint();
+    await this.chunks.parts.files.closeAll();
+    await this.journal.close();
+    await Promise.all(this.kvs.map((kv) => kv.close()));
+  }
+}
+
+type Paths = ReturnType<typeof corePaths>;
+
+/** True when there is nothing to recover: no journal was ever used. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED */
+async function isFresh(disk: Disk, paths: Paths): Promise<boolean> {
+  const files = await disk.list(journalDirectory);
+  const text = readFileIfAny(paths.journalFile);
+  if (text === undefined) {
+    if (files.length === 0) return true;
+    throw refused(paths.journalFile, `is missing although ${paths.store} holds a journal`);
+  }
+  const { format, journal, making } = parse(text);
+  if (typeof format === 'number' && format > journalFormat)
+    throw new CoreError(
+      'VERSION_UNSUPPORTED',
+      `${paths.journalFile} says format ${format}, this build reads up to ${journalFormat}: start a newer lampyr on it`,
+    );
+  if (format !== journalFormat || journal !== journalInUse)
+    throw refused(paths.journalFile, `does not name the journal ${journalInUse}`);
+  if (making === true) return true;
+  if (files.length === 0)
+    throw refused(join(paths.store, journalDirectory), 'is empty: the journal was lost');
+  return false;
+}
+
+function writeJournalFile(path: string, making: boolean): void {
+  const named = { format: journalFormat, journal: journalInUse };
+  writeFileAtomic(path, `${JSON.stringify(making ? { ...named, making } : named)}\n`);
+}
+
+function parse(text: string): { format?: unknown; journal?: unknown; making?: unknown } {
+  try {
+    return (JSON.parse(text) ?? {}) as ReturnType<typeof parse>;
+  } catch {
+    return {};
+  }
+}
+
+/** The empty store and rows of a first start; one that was interrupted begins again. */
+async function create(options: CoreDataOptions, disk: Disk, kv: Kv, rows: Kv): Promise<void> {
+  const { clock, rng, events, clusterId, target, dataDir } = options;
+  const cluster = Buffer.from(clusterId, 'hex');
+  writeJournalFile(corePaths(dataDir).journalFile, true);
+  if (!(await chunkStoreExists(disk)))
+    await createChunkStore({ disk, kv, clock, rng, events, clusterId: cluster, targets: [target] });
+  await rows.batch([{ key: identityKey, value: cluster }], { sync: true });
+}
+
+/** A database that level made anew, or that belongs elsewhere, must not pass for ours. */
+async function checkRows(rows: Kv, clusterId: string, path: string): Promise<void> {
+  const found = await rows.get(identityKey);
+  if (found === undefined) throw refused(path, 'holds no metadata: it was lost or replaced');
+  if (!equalBytes(found, Buffer.from(clusterId, 'hex')))
+    throw refused(
+      path,
+      `belongs to cluster ${asBuffer(found).toString('hex')}, not to ${clusterId}`,
+    );
+}
+
+async function recover(
+  options: CoreDataOptions,
+  disk: Disk,
+  index: Kv,
+  rows: Kv,
+): Promise<{ journal: DiskJournal; chunks: ChunkEngine; meta: MetaStore }> {
+  const { clock, rng, events, clusterId, target } = options;
+  let journal: DiskJournal | undefined;
+  // A full overlay asks for a checkpoint; during replay there is nobody to ask yet.
+  const onLarge = (): void => void journal?.checkpoint().catch(() => undefined);
+  const chunks = await openChunkStore({
+    disk,
+    kv: index,
+    events,
+    clusterId: Buffer.from(clusterId, 'hex'),
+    targets: [target],
+    onLarge,
+  });
+  const table: JournaledTable = await openTable({
+    name: 'meta',
+    kv: rows,
+    prefix: metaPrefix,
+    events,
+    onLarge,
+  });
+  const metadata = makeLevelMetaStore({ table, clock, rng, events });
+  journal = await openJournal({
+    disk,
+    directory: journalDirectory,
+    users: [chunks, metadata.user],
+    events,
+    clock,
+    rng,
+  });
+  chunks.serve(journal);
+  return { journal, chunks, meta: await metadata.open(journal) };
+}
+
+function refused(path: string, what: string): CoreError {
+  return new CoreError('DISK_REFUSED', `${path} ${what}; restore the data directory from a backup`);
+}

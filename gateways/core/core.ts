@@ -1,0 +1,110 @@
+// The core of an embedded system: metadata and the chunk store of one disk in one process, served over the
+// internal RPC (design 9). Composition only: which part gets what, in which order they start and stop.
+
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { toCoreError } from '../../core/base/errors.ts';
+import { registerChunkService } from '../../core/client/chunk-service.ts';
+import type { Clock } from '../../core/env/clock.ts';
+import type { Events } from '../../core/env/events.ts';
+import type { Address } from '../../core/env/net.ts';
+import { nodeClock } from '../../core/env/node/clock.ts';
+import { nodeHasher } from '../../core/env/node/hasher.ts';
+import { nodeNet } from '../../core/env/node/net.ts';
+import { nodeRng } from '../../core/env/node/rng.ts';
+import { secretTable } from '../../core/env/node/secrets.ts';
+import { NamespaceService, registerNamespaceCalls } from '../../core/meta/service.ts';
+import { embeddedTarget } from '../../core/model/core-client.ts';
+import { openIdentities } from '../../core/model/identities/identities.ts';
+import { registerIdentityCalls } from '../../core/model/identities/service.ts';
+import { RpcServer } from '../../core/rpc/server.ts';
+import type { RoleToken, RootIdentity } from '../roles/role.ts';
+import { CoreData } from './core-data.ts';
+import { registerOperatorService } from './operator-service.ts';
+
+export interface CoreOptions {
+  /** Absolute; exists and is locked by this process. */
+  readonly dataDir: string;
+  /** 32 hex digits. */
+  readonly clusterId: string;
+  readonly root: RootIdentity;
+  readonly address: Address;
+  /** Who may call, and what. */
+  readonly tokens: readonly RoleToken[];
+  readonly events: Events;
+  readonly clock?: Clock;
+}
+
+export class Core {
+  readonly data: CoreData;
+  readonly namespace: NamespaceService;
+  readonly rpc: RpcServer;
+  private readonly options: CoreOptions;
+
+  private constructor(
+    options: CoreOptions,
+    parts: { data: CoreData; namespace: NamespaceService; rpc: RpcServer },
+  ) {
+    this.options = options;
+    this.data = parts.data;
+    this.namespace = parts.namespace;
+    this.rpc = parts.rpc;
+  }
+
+  /** Recovers the data and serves. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT, DISK_FULL */
+  static async open(options: CoreOptions): Promise<Core> {
+    const { events, clock = nodeClock } = options;
+    const env = { clock, events, rng: nodeRng };
+    const data = await CoreData.open({ ...options, ...embeddedTarget, ...env });
+    try {
+      const namespace = await NamespaceService.open({
+        ...env,
+        store: data.meta,
+        hasher: nodeHasher,
+        local: { chunks: data.chunks, ...embeddedTarget, sharesJournal: true },
+      });
+      const rpc = new RpcServer({ ...env, net: nodeNet, authorize: authorizer(options.tokens) });
+      const core = new Core(options, { data, namespace, rpc });
+      core.register();
+      await core.listen();
+      return core;
+    } catch (error) {
+      await data.close();
+      throw error;
+    }
+  }
+
+  /** Finishes the requests that run, writes everything through and lets go of the data. */
+  async close(): Promise<void> {
+    await this.rpc.close();
+    try {
+      await this.namespace.close();
+    } catch (error) {
+      // The session that it could not end is ended by its lease.
+      this.options.events.emit('warn', 'core-session-left', { error: toCoreError(error).message });
+    }
+    await this.data.close();
+  }
+
+  private register(): void {
+    const { data, namespace, rpc, options } = this;
+    const { clock = nodeClock, root, dataDir } = options;
+    const identities = openIdentities({ store: data.meta, rng: nodeRng, clock, root });
+    registerNamespaceCalls(rpc, namespace);
+    registerChunkService(rpc, data.chunks, embeddedTarget);
+    registerIdentityCalls(rpc, identities);
+    registerOperatorService(rpc, { data, dataDir });
+  }
+
+  private async listen(): Promise<void> {
+    const { address } = this.options;
+    if (address.kind === 'unix') mkdirSync(dirname(address.path), { recursive: true, mode: 0o700 });
+    await this.rpc.listen(address);
+  }
+}
+
+function authorizer(
+  tokens: readonly RoleToken[],
+): (token: Uint8Array) => RoleToken['capability'] | undefined {
+  return secretTable(tokens.map(({ token, capability }) => [Buffer.from(token), capability]));
+}

@@ -1,0 +1,52 @@
+// The operator's way to the core: CoreOperator over the internal RPC, for the launcher's admin API and the
+// command line. Lazy: the core may not listen yet, and may restart.
+
+import type { Clock } from '../../core/env/clock.ts';
+import type { Events } from '../../core/env/events.ts';
+import type { Address, Net } from '../../core/env/net.ts';
+import { IdentityClient } from '../../core/model/identities/client.ts';
+import { ReconnectingClient } from '../../core/rpc/client.ts';
+import type { CoreOperator, CoreStatus, FsckReport } from '../admin/operator.ts';
+import { coreStatus, fsck } from './operator-calls.ts';
+
+/** A check of a large system takes hours; whoever waits may give up at any time. */
+const fsckMs = 24 * 3_600_000;
+
+export interface OperatorOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly core: Address;
+  readonly token: string;
+}
+
+export function openCoreOperator(options: OperatorOptions): CoreOperator {
+  const { net, clock, events, core, token } = options;
+  const rpc = new ReconnectingClient({
+    net,
+    clock,
+    events,
+    address: core,
+    role: 'operator',
+    token: Buffer.from(token),
+  });
+  return {
+    identities: new IdentityClient(rpc, clock),
+    async status(): Promise<CoreStatus> {
+      const { response } = await rpc.call(coreStatus, {});
+      const chains = response.chains.map(({ targets, ...chain }) => ({
+        ...chain,
+        targets: targets.map(({ reason = null, ...target }) => ({ ...target, reason })),
+      }));
+      // The core names its parts from the same list.
+      return { parts: response.parts as unknown as CoreStatus['parts'], chains };
+    },
+    async fsck(): Promise<FsckReport> {
+      const { response } = await rpc.call(fsck, {}, { deadlineMs: fsckMs });
+      const { clean, problems } = response;
+      const counts = Object.fromEntries(response.counts.map(({ name, count }) => [name, count]));
+      return { clean, counts, problems };
+    },
+    close: async () => rpc.close(),
+  };
+}
