@@ -361,8 +361,9 @@ export function decodePartKey(key: Uint8Array): { upload: number; partNumber: nu
 
 // --- S: sessions ---------------------------------------------------------------------------------------
 
-/** `live` is the row that every commit of the session reads; expiry and grants are rows of their own. */
-export const sessionPart = { live: 0x6c, expiry: 0x65, grant: 0x67 } as const; // l e g
+/** `live` is the row that every commit of the session reads; expiry, grants and operations of several
+ *  transactions (`work`) are rows of their own. */
+export const sessionPart = { live: 0x6c, expiry: 0x65, grant: 0x67, work: 0x77 } as const; // l e g w
 
 export function sessionKey(session: SessionId): Buffer {
   return numbered([space.session, sessionPart.live], session);
@@ -374,6 +375,14 @@ export function sessionExpiryKey(session: SessionId): Buffer {
 
 export function sessionGrantKey(session: SessionId, firstBlob: BlobId): Buffer {
   return numbered([space.session, sessionPart.grant], session, u64(firstBlob));
+}
+
+export function sessionWorkKey(session: SessionId, token: Uint8Array): Buffer {
+  return numbered([space.session, sessionPart.work], session, token);
+}
+
+export function sessionWorkRange(session: SessionId): KeyRange {
+  return rangeOf(numbered([space.session, sessionPart.work], session));
 }
 
 export function sessionsRange(part: keyof typeof sessionPart): KeyRange {

@@ -187,6 +187,12 @@ export type SessionRow = MessageOf<typeof SessionRow>;
 export const SessionExpiryRow = message('SessionExpiry', { expiresMs: uint(1) });
 export const SessionGrantRow = message('SessionGrant', { count: uint(1) });
 
+/** A completion under way: what the end of the session takes back. */
+export const SessionWorkRow = message('SessionWork', {
+  /** Key of the U row. */
+  upload: bytes(1),
+});
+
 export const CounterRow = message('Counter', { next: uint(1) });
 
 export const TagsRow = message('Tags', { tags: many(nested(1, m.Pair)) });

@@ -11,21 +11,24 @@ import type { Hasher } from '../env/hasher.ts';
 import type { Rng } from '../env/rng.ts';
 import type { RpcRegistry } from '../rpc/call.ts';
 import * as calls from './calls.ts';
-import { DeleteItems, ListPage } from './messages.ts';
+import { CompletedParts, DeleteItems, ListPage, UploadsPage } from './messages.ts';
 import type { Layout } from './messages.ts';
 import type { MetaStore } from './meta-store.ts';
 import { discardBlobs, payloadBytesMax } from './namespace/bodies.ts';
 import * as buckets from './namespace/buckets.ts';
+import { completeUpload } from './namespace/complete.ts';
 import type { LocalChunks, NamespaceContext } from './namespace/context.ts';
 import * as copies from './namespace/copy.ts';
 import * as lists from './namespace/list.ts';
 import { Numbers } from './namespace/numbers.ts';
 import * as reads from './namespace/open.ts';
+import * as parts from './namespace/parts.ts';
 import { putObject } from './namespace/put.ts';
 import { ReadLeases } from './namespace/read-leases.ts';
 import * as removes from './namespace/remove.ts';
 import { OwnSession, Sessions } from './namespace/sessions.ts';
 import { Turns } from './namespace/turns.ts';
+import * as uploads from './namespace/uploads.ts';
 
 export interface NamespaceOptions {
   readonly store: MetaStore;
@@ -121,6 +124,7 @@ export function registerNamespaceCalls(registry: RpcRegistry, service: Namespace
   registerSessionCalls(registry, service.context);
   registerBucketCalls(registry, service.context);
   registerObjectCalls(registry, service.context);
+  registerUploadCalls(registry, service.context);
 }
 
 function registerSessionCalls(registry: RpcRegistry, context: NamespaceContext): void {
@@ -222,4 +226,33 @@ function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): 
   registry.register(calls.objectParts, async (request) => ({
     response: await reads.objectParts(context, request),
   }));
+}
+
+function registerUploadCalls(registry: RpcRegistry, context: NamespaceContext): void {
+  registry.register(calls.createUpload, async (request) => ({
+    response: await uploads.createUpload(context, request),
+  }));
+  registry.register(calls.uploadInfo, async (request) => ({
+    response: await uploads.uploadInfo(context, request),
+  }));
+  registry.register(calls.putPart, async (request, payload) => ({
+    response: await parts.putPart(context, request, payload),
+  }));
+  registry.register(calls.copyPart, async (request) => ({
+    response: await parts.copyPart(context, request),
+  }));
+  registry.register(calls.listParts, async (request) => ({
+    response: await parts.listParts(context, request),
+  }));
+  registry.register(calls.listUploads, async (request) => ({
+    response: {},
+    payload: [UploadsPage.encode(await uploads.listUploads(context, request))],
+  }));
+  registry.register(calls.completeUpload, async (request, payload) => ({
+    response: await completeUpload(context, request, CompletedParts.decode(payload).parts),
+  }));
+  registry.register(calls.abortUpload, async (request) => {
+    await uploads.abortUpload(context, request);
+    return { response: {} };
+  });
 }

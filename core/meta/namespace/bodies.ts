@@ -211,7 +211,7 @@ class StagedChunk {
 }
 
 /** False when the transaction may have happened all the same. */
-function wasRefused(error: unknown): boolean {
+export function wasRefused(error: unknown): boolean {
   return !isCoreError(error, 'COMMIT_UNKNOWN') && !isCoreError(error, 'DISK_OFFLINE');
 }
 

@@ -79,8 +79,10 @@ export class PageWriter {
     const bytes = extentFrameBytes + (extent.inline?.length ?? 0);
     if (this.mapBytes + bytes > limits.contentPageBytesMax) this.flushExtents();
     const { layout, ...rest } = extent;
-    this.map.extents.push({ ...rest, layout: layout === undefined ? 0 : this.layoutIndex(layout) });
-    this.mapBytes += bytes;
+    const { layouts, extents } = this.map;
+    const before = layouts.length;
+    extents.push({ ...rest, layout: layoutIndex(layouts, layout) });
+    this.mapBytes += bytes + (layouts.length - before) * layoutFrameBytes;
     this.nextByte += extent.length;
   }
 
@@ -94,13 +96,6 @@ export class PageWriter {
   finish(): void {
     if (this.map.extents.length > 0) this.flushExtents();
     if (this.parts.length > 0) this.flushParts();
-  }
-
-  private layoutIndex(layout: Layout): number {
-    const known = this.map.layouts.findIndex((other) => sameLayout(other, layout));
-    if (known >= 0) return known;
-    this.mapBytes += layoutFrameBytes;
-    return this.map.layouts.push(layout) - 1;
   }
 
   private flushExtents(): void {
@@ -143,11 +138,29 @@ export async function readMap(
   firstByte: number,
   lengthBytes: number,
 ): Promise<{ map: ContentMap; mapBytes: number }> {
-  const clip = new Clip(firstByte, lengthBytes);
-  for await (const run of mapRuns(reader, content, firstByte, lengthBytes)) {
-    if (!clip.add(run)) break;
+  const map: ContentMap = { extents: [], layouts: [] };
+  let mapBytes = 0;
+  let inlineBytes = 0;
+  for await (const { layout, ...extent } of placedExtents(
+    reader,
+    content,
+    firstByte,
+    lengthBytes,
+  )) {
+    if (map.extents.length === limits.mapExtentsMax) break;
+    if (inlineBytes > limits.mapInlineBytesMax) break;
+    map.extents.push({ ...extent, layout: layoutIndex(map.layouts, layout) });
+    mapBytes += extent.length;
+    inlineBytes += extent.inline?.length ?? 0;
   }
-  return { map: clip.map, mapBytes: clip.mapBytes };
+  return { map, mapBytes };
+}
+
+/** Index of a layout in the list, put there when it is new. Inline extents have none. */
+function layoutIndex(layouts: Layout[], layout: Layout | undefined): number {
+  if (layout === undefined) return 0;
+  const known = layouts.findIndex((other) => sameLayout(other, layout));
+  return known >= 0 ? known : layouts.push(layout) - 1;
 }
 
 /** Pages that hold [firstByte, firstByte + lengthBytes), in order. @throws CORRUPT when one is missing */
@@ -198,51 +211,34 @@ async function firstPages(
   return [pages, (following as MetaEntry[]).length === pagesPerRead];
 }
 
-/** Collects clipped extents and the layouts that they name. */
-class Clip {
-  readonly map: ContentMap = { extents: [], layouts: [] };
-  mapBytes = 0;
-  private readonly firstByte: number;
-  private readonly lengthBytes: number;
-  private inlineBytes = 0;
-
-  constructor(firstByte: number, lengthBytes: number) {
-    this.firstByte = firstByte;
-    this.lengthBytes = lengthBytes;
+/** Extents of [firstByte, firstByte + lengthBytes) in order, clipped to it. @throws CORRUPT when a page is missing */
+export async function* placedExtents(
+  reader: MetaReader,
+  content: ContentId,
+  firstByte: number,
+  lengthBytes: number,
+): AsyncGenerator<PlacedExtent> {
+  for await (const run of mapRuns(reader, content, firstByte, lengthBytes)) {
+    yield* clipped(run, firstByte, firstByte + lengthBytes);
   }
+}
 
-  /** False when no more is wanted or fits. */
-  add({ firstByte, map }: MapRun): boolean {
-    let start = firstByte;
-    for (const extent of map.extents) {
-      const end = start + extent.length;
-      const from = Math.max(start, this.firstByte + this.mapBytes);
-      const to = Math.min(end, this.firstByte + this.lengthBytes);
-      if (from < to && !this.take(extent, from - start, to - from, map.layouts)) return false;
-      start = end;
-    }
-    return this.mapBytes < this.lengthBytes;
-  }
-
-  private take(extent: Extent, skip: number, length: number, layouts: readonly Layout[]): boolean {
-    if (this.map.extents.length >= limits.mapExtentsMax) return false;
-    if (this.inlineBytes > limits.mapInlineBytesMax) return false;
-    this.mapBytes += length;
+function* clipped(run: MapRun, first: number, end: number): Generator<PlacedExtent> {
+  const { extents, layouts } = run.map;
+  let start = run.firstByte;
+  for (const extent of extents) {
+    const skip = Math.max(first - start, 0);
+    const length = Math.min(start + extent.length, end) - start - skip;
+    start += extent.length;
+    if (length <= 0) continue;
     if (extent.inline !== undefined) {
       const inline = extent.inline.subarray(skip, skip + length);
-      this.inlineBytes += inline.length;
-      this.map.extents.push({ length, blob: 0, offset: 0, layout: 0, inline });
-      return true;
+      yield { length, blob: 0, offset: 0, layout: undefined, inline };
+      continue;
     }
-    const layout = this.layoutIndex(layouts[extent.layout]);
-    this.map.extents.push({ length, blob: extent.blob, offset: extent.offset + skip, layout });
-    return true;
-  }
-
-  private layoutIndex(layout: Layout | undefined): number {
+    const layout = layouts[extent.layout];
     if (layout === undefined) throw new CoreError('CORRUPT', 'an extent names no layout');
-    const known = this.map.layouts.findIndex((other) => sameLayout(other, layout));
-    return known >= 0 ? known : this.map.layouts.push(layout) - 1;
+    yield { length, blob: extent.blob, offset: extent.offset + skip, layout };
   }
 }
 

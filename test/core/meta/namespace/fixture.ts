@@ -172,7 +172,7 @@ export class Fixture {
       const bytes = content.subarray(index * chunkBytes, (index + 1) * chunkBytes);
       this.chunks.chunks.set(
         `${blob.toString().padStart(16, '0')}/${index.toString().padStart(10, '0')}`,
-        Buffer.from(bytes),
+        bytes,
       );
     }
     return { blob, length: content.length, layout: this.layout };

@@ -8,8 +8,22 @@ import { CoreError } from '../../../../core/base/errors.ts';
 import type { ErrorName } from '../../../../core/base/errors.ts';
 import { KiB, MiB } from '../../../../core/base/limits.ts';
 import { ReadRefused } from '../../../../core/model/objects/types.ts';
-import type { ObjectBody, ObjectStore, Principal } from '../../../../core/model/objects/types.ts';
-import { bodyOf, CoreRig, get, md5, put, putRequest, who } from '../../../gateways/core/rig.ts';
+import type {
+  ObjectBody,
+  ObjectStore,
+  Principal,
+  UploadRef,
+} from '../../../../core/model/objects/types.ts';
+import {
+  bodyOf,
+  contentOf,
+  CoreRig,
+  get,
+  md5,
+  put,
+  putRequest,
+  who,
+} from '../../../gateways/core/rig.ts';
 import { content } from '../../client/rig.ts';
 
 const is =
@@ -232,5 +246,78 @@ describe('object store', () => {
     assert.deepEqual(await store.getTags(who, ref('tagged')), []);
     await store.putTags(who, { ...ref('tagged'), tags: [{ key: 'k', value: 'v' }] });
     assert.deepEqual(await store.getTags(who, ref('tagged')), [{ key: 'k', value: 'v' }]);
+  });
+
+  describe('multipart', () => {
+    const attributes = { headers: {}, userMetadata: [], tags: [], storageClass: 'STANDARD' };
+    const begin = async (name: string): Promise<UploadRef> => ({
+      ...ref(name),
+      ...(await store.createUpload(who, { ...ref(name), attributes })),
+    });
+
+    test('parts of any way of storing become one object, whole, by range and by part', async () => {
+      const source = content(6 * MiB, 77);
+      await put(store, 'bucket', 'mp/source', source);
+      const upload = await begin('mp/object');
+      const first = content(5 * MiB, 1);
+      const last = content(100, 3);
+      const parts = [
+        await store.putPart(who, { ...upload, partNumber: 1 }, bodyOf(first)),
+        await store.copyPart(
+          who,
+          { ...upload, partNumber: 2 },
+          { source: ref('mp/source'), sourceConditions: {} },
+        ),
+        await store.putPart(who, { ...upload, partNumber: 7 }, bodyOf(last)),
+      ];
+      const listed = await store.listParts(who, upload, { after: 0, limit: 2 });
+      assert.deepEqual(
+        listed.parts.map(({ partNumber }) => partNumber),
+        [1, 2],
+      );
+      assert.equal(listed.truncated, true);
+      const uploads = await store.listUploads(who, { ...listAll, bucket: 'bucket' });
+      assert.deepEqual(
+        uploads.uploads.map(({ uploadId }) => uploadId),
+        [upload.uploadId],
+      );
+
+      const completed = parts.map(({ partNumber, etag }) => ({ partNumber, etag }));
+      const request = { ...upload, parts: completed, conditions: {} };
+      const done = await store.completeUpload(who, request);
+      const whole = Buffer.concat([first, source, last]);
+      assert.equal(done.sizeBytes, whole.length);
+      const digests = parts.map(({ etag }) => Buffer.from(etag, 'hex'));
+      assert.equal(done.etag, `${md5(Buffer.concat(digests))}-3`);
+      assert.ok((await get(store, 'bucket', 'mp/object')).equals(whole));
+      assert.deepEqual(await store.completeUpload(who, request), done);
+
+      const part = await store.get(who, { ...read('mp/object'), partNumber: 2 });
+      assert.ok((await contentOf(part)).equals(source));
+      const range = { kind: 'from', first: 5 * MiB - 10, last: 11 * MiB + 5 } as const;
+      const ranged = await store.get(who, { ...read('mp/object'), range });
+      assert.ok((await contentOf(ranged)).equals(whole.subarray(range.first, range.last + 1)));
+      const described = await store.objectParts(who, { ...ref('mp/object'), after: 1, limit: 10 });
+      assert.equal(described.info.partCount, 3);
+      assert.equal(described.parts.length, 2);
+    });
+
+    test('refusals leave the upload open; abort ends it', async () => {
+      const upload = await begin('mp/refused');
+      const small = await store.putPart(who, { ...upload, partNumber: 1 }, bodyOf(content(10)));
+      const next = await store.putPart(who, { ...upload, partNumber: 2 }, bodyOf(content(10)));
+      const complete = (parts: { partNumber: number; etag: string }[]) =>
+        store.completeUpload(who, { ...upload, parts, conditions: {} });
+      await assert.rejects(complete([next, small]), is('PART_ORDER_INVALID'));
+      await assert.rejects(complete([small, next]), is('PART_TOO_SMALL'));
+      await assert.rejects(complete([{ partNumber: 3, etag: 'x' }]), is('PART_INVALID'));
+      assert.equal((await store.uploadInfo(who, upload)).uploadId, upload.uploadId);
+      await store.abortUpload(who, upload);
+      await assert.rejects(
+        store.putPart(who, { ...upload, partNumber: 1 }, bodyOf(content(MiB))),
+        is('UPLOAD_NOT_FOUND'),
+      );
+      await assert.rejects(store.uploadInfo(who, upload), is('UPLOAD_NOT_FOUND'));
+    });
   });
 });
