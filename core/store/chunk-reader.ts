@@ -56,6 +56,17 @@ export class ChunkReader {
     return this.merged(place, content.base, over, { unitBytes, from, to });
   }
 
+  /** The whole content, compared with its own checksum as well. @throws CoreError CORRUPT */
+  async whole(place: Place, content: Content, unitBytes: number): Promise<VerifiedBytes> {
+    const found = await this.read(place, content, unitBytes, 0, content.length);
+    if (found.crc32c === content.crc32c) return found;
+    throw new CoreError(
+      'CORRUPT',
+      `target ${place.target}, chunk ${place.chunk.blob}/${place.chunk.index}: ` +
+        'its units match their checksums, but its content does not match its own',
+    );
+  }
+
   /** A piece's own bytes [from, to). @throws CoreError CORRUPT */
   async own(
     place: Place,

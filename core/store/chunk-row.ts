@@ -119,6 +119,17 @@ export function targetKey(target: TargetId): Buffer {
   return key;
 }
 
+/** First key and end of the rows of all targets. */
+export const chunkKeys = {
+  from: Buffer.from([chunkPrefix]),
+  to: Buffer.from([chunkPrefix + 1]),
+} as const;
+
+export function targetOfKey(key: Uint8Array): TargetId {
+  const view = new DataView(key.buffer, key.byteOffset + 1, 8);
+  return id<TargetId>(view.getUint32(0) * 2 ** 32 + view.getUint32(4));
+}
+
 export function chunkOfKey(key: Uint8Array): ChunkId {
   return readChunkKey(key, 9);
 }

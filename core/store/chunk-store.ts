@@ -238,7 +238,7 @@ function assemble(options: OpenChunkStore, opened: Opened): ChunkEngine {
     handlesMax: tuning.slabHandlesMax ?? limits.slabHandlesMax,
     syncsInFlightMax: tuning.slabSyncsInFlightMax ?? limits.slabSyncsInFlightMax,
     pieceBytes: tuning.slabPieceBytes ?? limits.slabPieceBytes,
-    onFailure: (error) => engine.fail(error),
+    onFailure: (error) => engine.commits.fail(error),
   });
   const placements = new Placements({
     files,
@@ -251,7 +251,8 @@ function assemble(options: OpenChunkStore, opened: Opened): ChunkEngine {
     disk,
     files,
     allocator,
-    journal: () => engine.usedJournal(),
+    journal: () => engine.commits.journal,
+    events,
     slabBytesMin: tuning.slabBytesMin ?? limits.slabBytesMin,
     slabBytesMax: tuning.slabBytesMax ?? limits.slabBytesMax,
     reserveBytes: tuning.reserveBytes,

@@ -186,13 +186,11 @@ export class Drafter {
     if (length === 0) return emptyContent;
     const bytes = Buffer.allocUnsafe(length);
     const kept = Math.min(old.length, length);
-    const before = await this.parts.reader.read(place, old, unitBytes, 0, kept);
-    if (kept === old.length && before.crc32c !== old.crc32c)
-      throw new CoreError(
-        'CORRUPT',
-        `target ${place.target}, chunk ${place.chunk.blob}/${place.chunk.index}: ` +
-          'its units match their checksums, but the chunk does not match its own',
-      );
+    const { reader } = this.parts;
+    const before =
+      kept === old.length
+        ? await reader.whole(place, old, unitBytes)
+        : await reader.read(place, old, unitBytes, 0, kept);
     bytes.set(before.bytes);
     bytes.fill(0, kept);
     if (written !== undefined) bytes.set(written.bytes, written.offset);
@@ -273,6 +271,12 @@ export class Drafter {
       this.journal(work, position, image, [head, ...added]);
     } else {
       mark('draft.appendDirect');
+      // Replay would write journaled bytes over ours. It has none here: those of this chunk end before, and
+      // a block that had more of another chunk is too small for an append of this size (allocator.ts).
+      assert(
+        this.parts.allocator.directAllowed(position, pageCeil(from)),
+        'append over warm bytes',
+      );
       const bytes = Buffer.concat([head, ...firstBytes(added, pageCeil(from) - from)]);
       if (head.length > 0) this.journal(work, position, image, [bytes]);
       const rest = skipBytes(added, pageCeil(from) - from);
@@ -335,16 +339,7 @@ export class Drafter {
 
   private planWrite(work: Work, { offset, bytes }: Written): Plan {
     const { old } = work;
-    const planLimits = this.planLimits(work);
-    const plan = planWrite(old, this.blockBytes(old), offset, bytes.length, planLimits);
-    if (plan.kind !== 'edit' || plan.append === undefined) return plan;
-    const { from, to } = plan.append;
-    const direct = to - pageFloor(from) > this.parts.journaledBytesMax;
-    const position = (old.base as Piece).position;
-    if (!direct || this.parts.allocator.directAllowed(position, pageCeil(from))) return plan;
-    // A record after the checkpoint has bytes for this part of the block; replay would write them over ours.
-    mark('draft.warmAppend');
-    return { kind: 'fold' };
+    return planWrite(old, this.blockBytes(old), offset, bytes.length, this.planLimits(work));
   }
 
   private planLimits(work: Work): { rewriteBytesMax: number; unitBytes: number } {

@@ -8,24 +8,14 @@
 // docs/internals/disk-format.md.
 
 import { assert } from '../base/assert.ts';
-import { CoreError } from '../base/errors.ts';
-import type { ChunkId, RecordNumber, TargetId, UpdateVer } from '../base/ids.ts';
+import { prefixEnd } from '../base/bytes.ts';
+import { CoreError, isCoreError } from '../base/errors.ts';
+import type { ChainVer, ChunkId, RecordNumber, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
-import { prefixEnd } from '../base/bytes.ts';
-import type { Events } from '../env/events.ts';
-import type { KvMutation } from '../env/kv.ts';
-import type { Allocator } from './allocator.ts';
 import { ChunkLocks } from './chunk-lock.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import {
-  type ChunkRecord,
-  type Section,
-  chunkRecordBytes,
-  decodeChunkRecord,
-  decodeSpaceRecord,
-  encodeChunkRecord,
-} from './chunk-record.ts';
+import { chunkRecordBytes } from './chunk-record.ts';
 import {
   type ChunkRow,
   assertUnit,
@@ -38,114 +28,73 @@ import {
   stateOf,
   targetKey,
 } from './chunk-row.ts';
+import { ChunkCommits, type CommitParts, type Planned } from './commits.ts';
 import type { Draft, Drafter, Written } from './draft.ts';
-import type { Placements } from './placements.ts';
-import { pageCeil, slabOf } from './position.ts';
-import { slabKey } from './slab.ts';
-import type { SlabFiles } from './slab-files.ts';
-import type { SpaceManager } from './space.ts';
-import { encodeSummary, summaryKey } from './summary.ts';
 import type { Superblock, TargetSuperblock } from './superblock.ts';
-import {
-  type ChunkChange,
-  type ChunkRead,
-  type ChunkState,
-  type ChunkStore,
-  type ChunkUpdate,
-  type Journal,
-  type JournalRecord,
-  type JournalUser,
-  type StagedUpdate,
-  type StoreSpace,
-  type Table,
-  type Ticket,
-  type UpdateTag,
-  recordKind,
+import type {
+  ChunkRead,
+  ChunkState,
+  ChunkStore,
+  ChunkUpdate,
+  Journal,
+  JournalRecord,
+  JournalUser,
+  StagedUpdate,
+  StoreSpace,
+  UpdateTag,
 } from './types.ts';
-import { combineUnits, unitChecksums } from './unit-checksums.ts';
+import { unitChecksums } from './unit-checksums.ts';
+import { checkChange, checkVersion, isCount, newRow } from './update-checks.ts';
 
-export interface EngineParts {
-  readonly table: Table;
-  readonly allocator: Allocator;
-  readonly files: SlabFiles;
-  readonly placements: Placements;
+export interface EngineParts extends CommitParts {
   readonly reader: ChunkReader;
   readonly drafter: Drafter;
-  readonly space: SpaceManager;
-  readonly events: Events;
-  readonly diskIdentity: Uint8Array;
   readonly targets: ReadonlyMap<TargetId, Superblock<TargetSuperblock>>;
-}
-
-/** A planned record: everything but the block counts, which are known when it is submitted. */
-interface Planned {
-  readonly target: TargetId;
-  readonly chunk: ChunkId;
-  readonly next: ChunkRow | undefined;
-  readonly encoded: Uint8Array | undefined;
-  readonly draft: Draft;
-  readonly tag: UpdateTag;
-  readonly release: () => void;
 }
 
 /** Tag of folds and moves: they change no content and answer nobody. */
 const noTag = { session: 0, channel: 0, sequence: 0 } as UpdateTag;
 
 export class ChunkEngine implements ChunkStore, JournalUser {
-  readonly name = 'chunks';
-  readonly kinds = [recordKind.chunk, recordKind.space, recordKind.commitMark] as const;
   readonly parts: EngineParts;
+  readonly commits: ChunkCommits;
   private readonly locks = new ChunkLocks();
-  private journal: Journal | undefined;
-  private failure: CoreError | undefined;
-  private lastApplied = 0;
-  /** Slabs that replayed records name and nobody knows: a later record must remove them. */
-  private readonly unknownSlabs = new Set<number>();
-  /** Told of every chunk that has patches after an update: what the background may fold. */
-  onPatched: (target: TargetId, chunk: ChunkId, patches: number) => void = () => undefined;
-  /** Told once, when the disk stops accepting updates. */
-  onOffline: (error: CoreError) => void = () => undefined;
+  private closed = false;
 
   constructor(parts: EngineParts) {
     this.parts = parts;
-    // Rule 4: freeing cancels outstanding placements, once no reader needs the bytes.
-    parts.allocator.onForgotten = (position) => parts.placements.cancel(position);
+    this.commits = new ChunkCommits(parts);
   }
 
   /** The journal that was opened with this engine among its users; updates are accepted from now on. */
   serve(journal: Journal): void {
-    this.journal = journal;
+    this.commits.serve(journal);
   }
 
+  /** Why updates are refused, once a write or sync of the disk failed. */
   get offline(): CoreError | undefined {
-    return this.failure;
-  }
-
-  /** Takes the disk offline for updates; reads that can be verified go on. The first failure counts. */
-  fail(error: CoreError): void {
-    if (this.failure !== undefined) return;
-    this.failure = error;
-    this.parts.events.emit('error', 'disk-offline', { reason: error.message });
-    this.onOffline(error);
-  }
-
-  usedJournal(): Journal {
-    if (this.failure !== undefined) throw this.offlineError(this.failure);
-    if (this.journal === undefined)
-      throw new CoreError('UNAVAILABLE', 'the chunk store is not open yet');
-    return this.journal;
-  }
-
-  private offlineError(cause: CoreError): CoreError {
-    return new CoreError('DISK_OFFLINE', `the disk is offline: ${cause.message}`, { cause });
+    return this.commits.offline;
   }
 
   get targets(): TargetId[] {
     return [...this.parts.targets.keys()];
   }
 
-  get appliedNumber(): number {
-    return this.lastApplied;
+  /** Durably notes that the target serves under this chain version; call before it does (design 4.1). */
+  async noteServed(target: TargetId, version: ChainVer): Promise<void> {
+    this.checkTarget(target);
+    const superblock = this.parts.targets.get(target) as Superblock<TargetSuperblock>;
+    if (superblock.value.servedVersion >= version) return;
+    await superblock.update({ ...superblock.value, servedVersion: version });
+  }
+
+  /** Refuses further updates, takes a checkpoint so that the next start replays nothing, and lets go of the
+   *  slab files. The journal is closed after it, by its owner. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.offline === undefined) await this.commits.journal.checkpoint();
+    await this.parts.files.closeAll();
   }
 
   // --- updates -----------------------------------------------------------------------------------
@@ -158,7 +107,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
 
   async stage(update: ChunkUpdate): Promise<StagedUpdate> {
     const { target, chunk, change } = update;
-    this.usedJournal();
+    this.checkOpen();
     this.checkTarget(target);
     const unitBytes = update.checksumUnitBytes ?? limits.checksumUnitBytes;
     assertUnit(unitBytes);
@@ -184,12 +133,12 @@ export class ChunkEngine implements ChunkStore, JournalUser {
   }
 
   /** Moves a chunk's content into a block of its own without changing it: fold and compaction.
-   *  @returns whether there was anything to do */
+   *  @returns the bytes of the content; undefined when there was nothing to do */
   async rewrite(
     target: TargetId,
     chunk: ChunkId,
     wanted: (row: ChunkRow) => boolean,
-  ): Promise<boolean> {
+  ): Promise<number | undefined> {
     const release = await this.locks.acquire(lockKey(target, chunk));
     let staged: StagedUpdate;
     try {
@@ -197,7 +146,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       // Design 4.6: fold runs only without a pending update.
       if (row === undefined || row.pending !== undefined || !wanted(row)) {
         release();
-        return false;
+        return undefined;
       }
       const draft = await this.parts.drafter.rewrite({ target, chunk }, row);
       const next = { ...row, content: draft.content };
@@ -207,7 +156,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       throw error;
     }
     await staged.submit().durable;
-    return true;
+    return staged.next?.length;
   }
 
   private draft(
@@ -243,7 +192,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     try {
       const { sections } = draft;
       await placements.room();
-      await this.usedJournal().room(
+      await this.commits.journal.room(
         chunkRecordBytes({ target, chunk, row: encoded, tag, sections }),
       );
     } catch (error) {
@@ -264,7 +213,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       submit: () => {
         end();
         try {
-          return this.submit({ ...planned, encoded });
+          return this.commits.submit({ ...planned, encoded });
         } catch (error) {
           abort();
           throw error;
@@ -278,55 +227,9 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     };
   }
 
-  private submit(planned: Planned): Ticket {
-    const { target, chunk, next, encoded, draft, tag, release } = planned;
-    const { allocator } = this.parts;
-    const journal = this.usedJournal();
-    const refs = [
-      ...draft.taken.map((position) => [position, allocator.submit(position, 1)] as const),
-      ...draft.freed.map((position) => [position, allocator.submit(position, -1)] as const),
-    ];
-    const { sections } = draft;
-    const record: ChunkRecord = { target, chunk, row: encoded, tag, refs, sections };
-    let ticket: Ticket;
-    try {
-      ticket = journal.append(recordKind.chunk, encodeChunkRecord(record), () => {
-        this.apply(ticket.number, record, sections);
-        const patches = next?.content.patches.length ?? 0;
-        if (patches > 0) this.onPatched(target, chunk, patches);
-        release();
-      });
-    } catch (error) {
-      for (const position of draft.taken) allocator.unsubmit(position, 1);
-      for (const position of draft.freed) allocator.unsubmit(position, -1);
-      throw error;
-    }
-    this.noteSections(ticket.number, sections);
-    // The journal failed: nobody gets an answer, and nothing waits for this chunk for ever.
-    ticket.durable.catch((error: unknown) => {
-      this.fail(error as CoreError);
-      release();
-    });
-    return ticket;
-  }
-
-  /** Replay may write these bytes from now on, until a checkpoint passes the record. */
-  private noteSections(number: number, sections: readonly Section[]): void {
-    for (const { position, from, bytes } of sections)
-      this.parts.allocator.journaled(position, number, pageCeil(from + bytes.length));
-  }
-
-  /** A record became durable, now or before a restart: its row, block counts and bytes come into force. */
-  private apply(number: RecordNumber, record: ChunkRecord, sections: readonly Section[]): void {
-    const { table, allocator, placements } = this.parts;
-    const key = rowKey(record.target, record.chunk);
-    table.apply(number, [{ key, value: record.row }]);
-    this.lastApplied = number;
-    for (const [position, refs] of record.refs)
-      if (!allocator.apply(position, refs)) this.unknownSlabs.add(slabOf(position));
-    for (const section of sections) placements.add(section);
-    allocator.drain();
-    placements.nudge();
+  private checkOpen(): void {
+    if (this.closed) throw new CoreError('UNAVAILABLE', 'the chunk store is closed');
+    void this.commits.journal;
   }
 
   private checkTarget(target: TargetId): void {
@@ -340,17 +243,34 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     if (!isCount(offset) || !isCount(length))
       throw new CoreError('INVALID_ARGUMENT', `read of ${length} bytes at ${offset}`);
     this.checkTarget(target);
-    const { allocator, reader } = this.parts;
+    return this.withRow(target, chunk, async (row) => {
+      const { content, unitBytes } = row;
+      const from = Math.min(offset, content.length);
+      const to = Math.min(offset + length, content.length);
+      const { reader } = this.parts;
+      const found = await reader.read({ target, chunk }, content, unitBytes, from, to);
+      return { state: stateOf(row), bytes: found.bytes, crc32c: found.crc32c };
+    });
+  }
+
+  /** Runs a reader of a chunk's committed row; the blocks of that row are not reused before it ends.
+   *  @throws CoreError CHUNK_NOT_FOUND */
+  async withRow<T>(
+    target: TargetId,
+    chunk: ChunkId,
+    use: (row: ChunkRow) => Promise<T>,
+  ): Promise<T> {
+    const { allocator, events } = this.parts;
     const inside = allocator.epochs.enter();
     try {
       const row = await this.row(target, chunk);
       if (row === undefined || row.version === 0)
         throw new CoreError('CHUNK_NOT_FOUND', `no chunk ${chunk.blob}/${chunk.index}`);
-      const { content, unitBytes } = row;
-      const from = Math.min(offset, content.length);
-      const to = Math.min(offset + length, content.length);
-      const found = await reader.read({ target, chunk }, content, unitBytes, from, to);
-      return { state: stateOf(row), bytes: found.bytes, crc32c: found.crc32c };
+      return await use(row);
+    } catch (error) {
+      if (isCoreError(error, 'CORRUPT'))
+        events.emit('error', 'chunk-corrupt', { target, detail: error.message });
+      throw error;
     } finally {
       allocator.epochs.leave(inside);
       allocator.drain();
@@ -398,80 +318,30 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     return this.parts.space.space();
   }
 
-  // --- recovery and checkpoints (JournalUser) ----------------------------------------------------
+  // --- journal user ------------------------------------------------------------------------------
 
-  async replay(record: JournalRecord): Promise<void> {
-    if (record.kind === recordKind.space) {
-      const change = decodeSpaceRecord(record.payload);
-      this.parts.space.replay(change);
-      if (change.kind === 'removed') this.unknownSlabs.delete(change.slab);
-      return;
-    }
-    if (record.kind !== recordKind.chunk)
-      throw new CoreError(
-        'DISK_REFUSED',
-        `journal record ${record.number} is of kind ${record.kind}, which only chains of several ` +
-          'targets write; start a build that has them',
-      );
-    const decoded = decodeChunkRecord(record.payload);
-    const row = decoded.row === undefined ? undefined : Uint8Array.from(decoded.row);
-    // A slab that a later record removes has no file any more; its bytes need not go anywhere.
-    const sections = decoded.sections
-      .filter((section) => this.parts.space.hasFile(slabOf(section.position)))
-      .map((section) => ({ ...section, bytes: Uint8Array.from(section.bytes) }));
-    this.noteSections(record.number, sections);
-    this.apply(record.number, { ...decoded, row }, sections);
-    await this.parts.placements.room();
-    mark('engine.replay');
+  get name(): string {
+    return this.commits.name;
   }
 
-  async replayed(): Promise<void> {
-    const { space, placements, files } = this.parts;
-    const [unknown] = this.unknownSlabs;
-    if (unknown !== undefined)
-      throw new CoreError(
-        'DISK_REFUSED',
-        `the journal names slab ${unknown}, which the index does not know: a slab row was lost; ` +
-          'restore the index from a backup or rebuild this disk from replicas',
-      );
-    await space.reconcile();
-    // Rule 6: bytes that survived only in the page cache are made durable before they are shown.
-    await placements.placeAll();
-    await files.syncAll();
-    await space.refresh();
+  get kinds(): JournalUser['kinds'] {
+    return this.commits.kinds;
   }
 
-  /** Rule 5: bytes placed and synced, then rows of slabs and chunks written with sync. */
-  async checkpoint(below: RecordNumber): Promise<void> {
-    if (this.failure !== undefined) throw this.offlineError(this.failure);
-    const { table, placements, files } = this.parts;
-    await placements.placeAll();
-    await files.syncAll();
-    // All of these are results of durable records; those at or above `below` are replayed as well.
-    this.lastApplied = Math.max(this.lastApplied, below - 1);
-    table.apply(this.lastApplied as RecordNumber, this.spaceRows());
-    await table.flush((this.lastApplied + 1) as RecordNumber);
-    mark('engine.checkpoint');
+  replay(record: JournalRecord): Promise<void> {
+    return this.commits.replay(record);
+  }
+
+  replayed(): Promise<void> {
+    return this.commits.replayed();
+  }
+
+  checkpoint(below: RecordNumber): Promise<void> {
+    return this.commits.checkpoint(below);
   }
 
   checkpointed(below: RecordNumber): void {
-    this.parts.allocator.checkpointDone(below);
-  }
-
-  private spaceRows(): KvMutation[] {
-    const { allocator, space, diskIdentity } = this.parts;
-    const rows: KvMutation[] = [];
-    for (const number of allocator.takeRemoved())
-      rows.push({ key: slabKey(number), value: undefined });
-    for (const slab of allocator.slabs()) {
-      if (!slab.dirty) continue;
-      slab.dirty = false;
-      rows.push({ key: slabKey(slab.number), value: slab.encode() });
-    }
-    const { nextSlab, slabs } = space;
-    const value = encodeSummary({ diskIdentity, nextSlab, slabs });
-    rows.push({ key: summaryKey, value });
-    return rows;
+    this.commits.checkpointed(below);
   }
 }
 
@@ -481,56 +351,4 @@ function lockKey(target: TargetId, chunk: ChunkId): string {
 
 function unitBytesOf(update: ChunkUpdate): number {
   return update.checksumUnitBytes ?? limits.checksumUnitBytes;
-}
-
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0;
-}
-
-/** @throws CoreError INVALID_ARGUMENT, LIMIT_EXCEEDED, CHECKSUM_MISMATCH */
-function checkChange(change: ChunkChange, unitBytes: number): Written | undefined {
-  if (change.kind === 'seal' || change.kind === 'remove') return undefined;
-  const end = change.kind === 'write' ? change.offset + change.bytes.length : change.length;
-  if (!isCount(end) || (change.kind === 'write' && !isCount(change.offset)))
-    throw new CoreError('INVALID_ARGUMENT', `${change.kind} up to ${end}`);
-  if (end > limits.blockBytesMax)
-    throw new CoreError(
-      'LIMIT_EXCEEDED',
-      `a chunk of ${end} bytes, ${limits.blockBytesMax} at most`,
-    );
-  if (change.kind === 'truncate') return undefined;
-  const { offset, bytes } = change;
-  // One pass gives the checksums to store and the one to compare.
-  const checksums = unitChecksums([bytes], unitBytes);
-  const crc = combineUnits(checksums, bytes.length, unitBytes);
-  if (crc !== change.crc32c)
-    throw new CoreError('CHECKSUM_MISMATCH', `${bytes.length} bytes do not match their checksum`);
-  return { offset, bytes, crc32c: crc, checksums };
-}
-
-function checkVersion(update: ChunkUpdate, row: ChunkRow | undefined): UpdateVer {
-  const next = ((row?.version ?? 0) + 1) as UpdateVer;
-  const mismatch = (what: string): CoreError =>
-    new CoreError(
-      'CHUNK_VERSION_MISMATCH',
-      `chunk ${update.chunk.blob}/${update.chunk.index}: ${what}`,
-    );
-  if (row?.pending !== undefined) throw mismatch(`update ${row.pending.version} is pending`);
-  if (update.version !== undefined && update.version !== next)
-    throw mismatch(`update ${update.version} does not follow ${next - 1}`);
-  if (row !== undefined && update.chainVersion < row.chainVersion)
-    throw mismatch(`chain version ${update.chainVersion} is older than ${row.chainVersion}`);
-  return next;
-}
-
-function newRow(update: ChunkUpdate, unitBytes: number): ChunkRow {
-  return {
-    version: 0 as UpdateVer,
-    chainVersion: update.chainVersion,
-    epoch: 0,
-    unitBytes,
-    sealed: false,
-    log: false,
-    content: emptyContent,
-  };
 }

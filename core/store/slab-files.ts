@@ -24,6 +24,8 @@ interface SlabFile {
   running: Promise<void> | undefined;
   /** Being made: nothing refers to it, so running out of space is no failure of the disk. */
   making: boolean;
+  /** Its slab is gone: nothing in it is worth a sync, and the handle goes with the last user. */
+  gone: boolean;
 }
 
 export interface SlabFilesOptions {
@@ -74,6 +76,7 @@ export class SlabFiles {
       queued: undefined,
       running: undefined,
       making,
+      gone: false,
     };
     this.files.set(slab, file);
     return file;
@@ -112,13 +115,13 @@ export class SlabFiles {
     return this.files.get(slab)?.path ?? `slab ${slab}`;
   }
 
-  /** Closes and unlinks; the slab has no readers and no writers. The name goes durably with `syncDir`. */
-  async remove(slab: number): Promise<void> {
+  /** The slab was removed: its file is nobody's any more. */
+  forget(slab: number): void {
     const file = this.files.get(slab);
     if (file === undefined) return;
     this.files.delete(slab);
-    await this.close(file);
-    await this.options.disk.remove(file.path);
+    file.gone = true;
+    if (file.users === 0) void this.close(file);
   }
 
   /** Fills `into` from `at`. @throws CoreError CORRUPT when the file is shorter */
@@ -130,6 +133,11 @@ export class SlabFiles {
         'CORRUPT',
         `${file.path} ends at ${at + read}; ${into.length} bytes at ${at} belong to it`,
       );
+  }
+
+  /** @throws CoreError CORRUPT when the file is missing */
+  size(slab: number): Promise<number> {
+    return this.using(this.fileOf(slab), (handle) => handle.size());
   }
 
   /** @throws CoreError DISK_OFFLINE after reporting the failure */
@@ -163,7 +171,7 @@ export class SlabFiles {
     const ended = (async () => {
       try {
         file.dirty = false;
-        await this.using(file, (handle) => handle.sync());
+        if (!file.gone) await this.using(file, (handle) => handle.sync());
       } catch (error) {
         file.dirty = true;
         throw file.making ? error : this.failed('sync', file, error);
@@ -217,6 +225,7 @@ export class SlabFiles {
       return await action(handle);
     } finally {
       file.users--;
+      if (file.gone && file.users === 0) void this.close(file);
       if (this.open.size > this.options.handlesMax) this.evict();
     }
   }

@@ -9,6 +9,7 @@ import { CoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
 import type { Disk, DiskSpace } from '../env/disk.ts';
+import type { Events } from '../env/events.ts';
 import type { Allocator } from './allocator.ts';
 import { type SpaceChange, type SpaceRecord, encodeSpaceRecord } from './chunk-record.ts';
 import {
@@ -32,6 +33,7 @@ export interface SpaceParts {
   readonly files: SlabFiles;
   readonly allocator: Allocator;
   readonly journal: () => Journal;
+  readonly events: Events;
   readonly slabBytesMin: number;
   readonly slabBytesMax: number;
   readonly reserveBytes: number | undefined;
@@ -131,7 +133,7 @@ export class SpaceManager {
   /** Removes a frozen slab that nothing refers to. */
   async removeSlab(slab: Slab): Promise<void> {
     await this.record({ kind: 'removed', slab: slab.number });
-    await this.parts.files.remove(slab.number);
+    await this.parts.disk.remove(slabPath(slab.blockLog2, slab.number));
     await this.parts.disk.syncDir(classDirectory(slab.blockLog2));
     mark('space.removed');
     await this.refresh();
@@ -158,6 +160,7 @@ export class SpaceManager {
     this.durableSlabs = record.slabs;
     if (record.kind === 'removed') {
       allocator.removeSlab(record.slab);
+      files.forget(record.slab);
       return;
     }
     const { slab, blockLog2, blocks } = record;
@@ -188,7 +191,7 @@ export class SpaceManager {
   /** After replay: every slab has its row and its file, and no file is without a slab.
    *  @throws CoreError DISK_REFUSED */
   async reconcile(): Promise<void> {
-    const { disk, allocator } = this.parts;
+    const { disk, allocator, events } = this.parts;
     const known = [...allocator.slabs()];
     if (known.length !== this.durableSlabs)
       throw new CoreError(
@@ -207,6 +210,7 @@ export class SpaceManager {
       if (allocator.slab(slab) !== undefined) continue;
       // Made without a record, or removed by one: no row ever refers to it.
       mark('space.leftover');
+      events.emit('info', 'slab-leftover-removed', { file: slabPath(log2, slab) });
       // oxlint-disable no-await-in-loop -- few leftovers
       await disk.remove(slabPath(log2, slab));
       await disk.syncDir(classDirectory(log2));

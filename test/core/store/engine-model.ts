@@ -9,7 +9,10 @@ import { type ErrorName, isCoreError } from '../../../core/base/errors.ts';
 import type { ChunkId, TargetId } from '../../../core/base/ids.ts';
 import { KiB } from '../../../core/base/limits.ts';
 import { Prng } from '../../../core/base/prng.ts';
-import type { ChunkChange } from '../../../core/store/types.ts';
+import { checkStore } from '../../../core/store/check.ts';
+import { Maintenance } from '../../../core/store/maintenance.ts';
+import { type ScrubCursor, type ScrubStep, scrub } from '../../../core/store/scrub.ts';
+import type { ChunkChange, ChunkUpdate } from '../../../core/store/types.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
 import {
@@ -67,6 +70,8 @@ class ModelRun {
   private disk: SimDisk;
   private kv: SimKv;
   private rig: Rig | undefined;
+  private maintenance: Maintenance | undefined;
+  private maintaining: Promise<void> = Promise.resolve();
   /** Operations of earlier openings are nobody's business any more. */
   private generation = 0;
   private inFlight = new Set<Promise<void>>();
@@ -138,7 +143,8 @@ class ModelRun {
     else if (chosen < 970) this.start(() => this.read(chunk));
     else if (chosen < 982) this.start(() => this.maintain());
     else if (chosen < 990) this.start(() => this.checkpoint());
-    else if (chosen < 994) await this.rig?.clock.advance(200);
+    else if (chosen < 993) await this.rig?.clock.advance(200);
+    else if (chosen < 994) this.purge();
     else await this.reopen(prng.pick(['kill', 'powerLoss', 'powerLoss', 'reopen'] as const));
     if (this.inFlight.size > prng.below(12)) await Promise.race(this.inFlight);
     if (prng.chance(0.02)) await this.quiet();
@@ -188,7 +194,18 @@ class ModelRun {
       (await this.engine().stage(update)).abort();
       return;
     }
+    await this.apply(chunk, name, change, more);
+  }
+
+  private async apply(
+    chunk: ModelChunk,
+    name: string,
+    change: ChunkChange,
+    more: Partial<ChunkUpdate> = { target: chunk.target },
+  ): Promise<void> {
     this.count(name);
+    const before = chunk.states.at(-1) as State;
+    const update = updateOf(chunk.chunk, change, more);
     const after = {
       bytes: changed(before.bytes, change),
       sealed: change.kind === 'remove' ? false : before.sealed || change.kind === 'seal',
@@ -294,7 +311,16 @@ class ModelRun {
 
   private async maintain(): Promise<void> {
     this.count('maintain');
-    await this.engine().parts.placements.place();
+    const { maintenance } = this;
+    assert.ok(maintenance !== undefined);
+    const { generation } = this;
+    const before = this.maintaining;
+    this.maintaining = (async () => {
+      // One step at a time, as its driver promises.
+      await before;
+      if (generation === this.generation) await maintenance.step(128 * KiB);
+    })();
+    await this.maintaining;
   }
 
   private async checkpoint(): Promise<void> {
@@ -307,10 +333,36 @@ class ModelRun {
     return this.rig.engine;
   }
 
+  /** Most chunks go at once: slabs become sparse. */
+  private purge(): void {
+    this.count('purge');
+    for (const chunk of this.chunks)
+      if (this.prng.chance(0.8)) this.start(() => this.apply(chunk, 'remove', { kind: 'remove' }));
+    for (let i = 0; i < 20; i++) this.start(() => this.maintain());
+  }
+
   // --- crashes -----------------------------------------------------------------------------------
 
   private async open(): Promise<void> {
     this.rig = await openRig({ disk: this.disk, kv: this.kv });
+    this.maintenance = new Maintenance(this.rig.engine);
+    this.maintaining = Promise.resolve();
+  }
+
+  /** Every block and row accounted for, every byte as its checksums say. */
+  private async verify(): Promise<void> {
+    const engine = this.engine();
+    const { ok, findings, table } = await checkStore(engine);
+    assert.ok(ok, JSON.stringify({ findings: findings.slice(0, 5), table }));
+    for (const target of engine.targets) {
+      let next: ScrubCursor | undefined = { target, after: undefined };
+      while (next !== undefined) {
+        // oxlint-disable-next-line no-await-in-loop -- step after step
+        const step: ScrubStep = await scrub(engine, next, 1024 * KiB);
+        assert.deepEqual(step.findings, []);
+        ({ next } = step);
+      }
+    }
   }
 
   private async reopen(how: 'kill' | 'powerLoss' | 'reopen'): Promise<void> {
@@ -324,6 +376,7 @@ class ModelRun {
     this.inFlight = new Set();
     this.crash(how);
     await this.open();
+    await this.verify();
     for (const chunk of this.chunks) {
       // oxlint-disable-next-line no-await-in-loop -- one chunk after another
       const seen = await this.readRange(chunk, 0, this.chunkBytesMax);

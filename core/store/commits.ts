@@ -1,0 +1,234 @@
+// How chunk records get into force: submitted to the journal, applied when durable, replayed after a crash,
+// covered by checkpoints. The one place that changes the index and the block counts, so the live path and
+// recovery cannot part. Ordering rules of design 4.6 that are kept here: 1 (absolute records, nothing enters
+// the table before it is durable), 5 (checkpoint), 6 (sync before serving).
+
+import { CoreError, toCoreError } from '../base/errors.ts';
+import type { ChunkId, RecordNumber, TargetId } from '../base/ids.ts';
+import { mark } from '../base/mark.ts';
+import type { Events } from '../env/events.ts';
+import type { KvMutation } from '../env/kv.ts';
+import type { Allocator } from './allocator.ts';
+import {
+  type ChunkRecord,
+  type Section,
+  decodeChunkRecord,
+  decodeSpaceRecord,
+  encodeChunkRecord,
+} from './chunk-record.ts';
+import { type ChunkRow, rowKey } from './chunk-row.ts';
+import type { Draft } from './draft.ts';
+import type { Placements } from './placements.ts';
+import { pageCeil, slabOf } from './position.ts';
+import { slabKey } from './slab.ts';
+import type { SlabFiles } from './slab-files.ts';
+import type { SpaceManager } from './space.ts';
+import { encodeSummary, summaryKey } from './summary.ts';
+import type { JournaledTable } from './table.ts';
+import {
+  type Journal,
+  type JournalRecord,
+  type JournalUser,
+  type Ticket,
+  type UpdateTag,
+  recordKind,
+} from './types.ts';
+
+export interface CommitParts {
+  readonly table: JournaledTable;
+  readonly allocator: Allocator;
+  readonly files: SlabFiles;
+  readonly placements: Placements;
+  readonly space: SpaceManager;
+  readonly events: Events;
+  readonly diskIdentity: Uint8Array;
+}
+
+/** A planned record: everything but the block counts, which are known when it is submitted. */
+export interface Planned {
+  readonly target: TargetId;
+  readonly chunk: ChunkId;
+  readonly next: ChunkRow | undefined;
+  readonly encoded: Uint8Array | undefined;
+  readonly draft: Draft;
+  readonly tag: UpdateTag;
+  /** Unlocks the chunk: when the record is in force or can never be. */
+  readonly release: () => void;
+}
+
+export class ChunkCommits implements JournalUser {
+  readonly name = 'chunks';
+  readonly kinds = [recordKind.chunk, recordKind.space, recordKind.commitMark] as const;
+  private readonly parts: CommitParts;
+  private openJournal: Journal | undefined;
+  private failure: CoreError | undefined;
+  private lastApplied = 0;
+  /** Slabs that replayed records name and nobody knows: a later record must remove them. */
+  private readonly unknownSlabs = new Set<number>();
+  /** Told of every chunk that has patches after an update: what the background may fold. */
+  onPatched: (target: TargetId, chunk: ChunkId, patches: number) => void = () => undefined;
+  /** Told once, when the disk stops accepting updates. */
+  onOffline: (error: CoreError) => void = () => undefined;
+
+  constructor(parts: CommitParts) {
+    this.parts = parts;
+    // Rule 4: freeing cancels outstanding placements, once no reader needs the bytes.
+    parts.allocator.onForgotten = (position) => parts.placements.cancel(position);
+  }
+
+  serve(journal: Journal): void {
+    this.openJournal = journal;
+  }
+
+  get offline(): CoreError | undefined {
+    return this.failure;
+  }
+
+  /** Takes the disk offline for updates; reads that can be verified go on. The first failure counts. */
+  fail(error: CoreError): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.parts.events.emit('error', 'disk-offline', { reason: error.message });
+    this.onOffline(error);
+  }
+
+  /** @throws CoreError DISK_OFFLINE, UNAVAILABLE before `serve` */
+  get journal(): Journal {
+    if (this.failure !== undefined) throw offlineError(this.failure);
+    if (this.openJournal === undefined)
+      throw new CoreError('UNAVAILABLE', 'the chunk store is not open yet');
+    return this.openJournal;
+  }
+
+  /** Appends the record; it comes into force when it is durable. @throws CoreError DISK_OFFLINE, BUSY */
+  submit(planned: Planned): Ticket {
+    const { target, chunk, next, encoded, draft, tag, release } = planned;
+    const { allocator } = this.parts;
+    const { journal } = this;
+    const refs = [
+      ...draft.taken.map((position) => [position, allocator.submit(position, 1)] as const),
+      ...draft.freed.map((position) => [position, allocator.submit(position, -1)] as const),
+    ];
+    const { sections } = draft;
+    const record: ChunkRecord = { target, chunk, row: encoded, tag, refs, sections };
+    let ticket: Ticket;
+    try {
+      ticket = journal.append(recordKind.chunk, encodeChunkRecord(record), () => {
+        this.apply(ticket.number, record, sections);
+        const patches = next?.content.patches.length ?? 0;
+        if (patches > 0) this.onPatched(target, chunk, patches);
+        release();
+      });
+    } catch (error) {
+      for (const position of draft.taken) allocator.unsubmit(position, 1);
+      for (const position of draft.freed) allocator.unsubmit(position, -1);
+      throw error;
+    }
+    this.noteSections(ticket.number, sections);
+    // The journal failed: nobody gets an answer, and nothing waits for this chunk for ever.
+    ticket.durable.catch((error: unknown) => {
+      this.fail(toCoreError(error));
+      release();
+    });
+    return ticket;
+  }
+
+  /** Replay may write these bytes from now on, until a checkpoint passes the record. */
+  private noteSections(number: number, sections: readonly Section[]): void {
+    for (const { position, from, bytes } of sections)
+      this.parts.allocator.journaled(position, number, pageCeil(from + bytes.length));
+  }
+
+  /** A record became durable, now or before a restart: its row, block counts and bytes come into force. */
+  private apply(number: RecordNumber, record: ChunkRecord, sections: readonly Section[]): void {
+    const { table, allocator, placements } = this.parts;
+    const key = rowKey(record.target, record.chunk);
+    table.apply(number, [{ key, value: record.row }]);
+    this.lastApplied = number;
+    for (const [position, refs] of record.refs)
+      if (!allocator.apply(position, refs)) this.unknownSlabs.add(slabOf(position));
+    for (const section of sections) placements.add(section);
+    allocator.drain();
+    placements.nudge();
+  }
+
+  // --- recovery and checkpoints ------------------------------------------------------------------
+
+  async replay(record: JournalRecord): Promise<void> {
+    if (record.kind === recordKind.space) {
+      const change = decodeSpaceRecord(record.payload);
+      this.parts.space.replay(change);
+      if (change.kind === 'removed') this.unknownSlabs.delete(change.slab);
+      return;
+    }
+    if (record.kind !== recordKind.chunk)
+      throw new CoreError(
+        'DISK_REFUSED',
+        `journal record ${record.number} is of kind ${record.kind}, which only chains of several ` +
+          'targets write; start a build that has them',
+      );
+    const decoded = decodeChunkRecord(record.payload);
+    const row = decoded.row === undefined ? undefined : Uint8Array.from(decoded.row);
+    // A slab that a later record removes has no file any more; its bytes need not go anywhere.
+    const sections = decoded.sections
+      .filter((section) => this.parts.space.hasFile(slabOf(section.position)))
+      .map((section) => ({ ...section, bytes: Uint8Array.from(section.bytes) }));
+    this.noteSections(record.number, sections);
+    this.apply(record.number, { ...decoded, row }, sections);
+    await this.parts.placements.room();
+    mark('engine.replay');
+  }
+
+  async replayed(): Promise<void> {
+    const { space, placements, files } = this.parts;
+    const [unknown] = this.unknownSlabs;
+    if (unknown !== undefined)
+      throw new CoreError(
+        'DISK_REFUSED',
+        `the journal names slab ${unknown}, which the index does not know: a slab row was lost; ` +
+          'restore the index from a backup or rebuild this disk from replicas',
+      );
+    await space.reconcile();
+    // Rule 6: bytes that survived only in the page cache are made durable before they are shown.
+    await placements.placeAll();
+    await files.syncAll();
+    await space.refresh();
+  }
+
+  /** Rule 5: bytes placed and synced, then rows of slabs and chunks written with sync. */
+  async checkpoint(below: RecordNumber): Promise<void> {
+    if (this.failure !== undefined) throw offlineError(this.failure);
+    const { table, placements, files } = this.parts;
+    await placements.placeAll();
+    await files.syncAll();
+    // All of these are results of durable records; those at or above `below` are replayed as well.
+    this.lastApplied = Math.max(this.lastApplied, below - 1);
+    table.apply(this.lastApplied as RecordNumber, this.spaceRows());
+    await table.flush((this.lastApplied + 1) as RecordNumber);
+    mark('engine.checkpoint');
+  }
+
+  checkpointed(below: RecordNumber): void {
+    this.parts.allocator.checkpointDone(below);
+  }
+
+  private spaceRows(): KvMutation[] {
+    const { allocator, space, diskIdentity } = this.parts;
+    const rows: KvMutation[] = [];
+    for (const number of allocator.takeRemoved())
+      rows.push({ key: slabKey(number), value: undefined });
+    for (const slab of allocator.slabs()) {
+      if (!slab.dirty) continue;
+      slab.dirty = false;
+      rows.push({ key: slabKey(slab.number), value: slab.encode() });
+    }
+    const { nextSlab, slabs } = space;
+    const value = encodeSummary({ diskIdentity, nextSlab, slabs });
+    rows.push({ key: summaryKey, value });
+    return rows;
+  }
+}
+
+function offlineError(cause: CoreError): CoreError {
+  return new CoreError('DISK_OFFLINE', `the disk is offline: ${cause.message}`, { cause });
+}
