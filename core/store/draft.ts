@@ -12,6 +12,7 @@ import { CoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
 import type { Allocator } from './allocator.ts';
+import { Arena } from './arena.ts';
 import type { ChunkReader, Place } from './chunk-reader.ts';
 import type { Section } from './chunk-record.ts';
 import { type ChunkRow, type Content, type Piece, emptyContent, positionsOf } from './chunk-row.ts';
@@ -75,6 +76,7 @@ interface Work {
 
 export class Drafter {
   private readonly parts: DrafterParts;
+  private readonly arena = new Arena();
 
   constructor(parts: DrafterParts) {
     this.parts = parts;
@@ -277,8 +279,8 @@ export class Drafter {
         this.parts.allocator.directAllowed(position, pageCeil(from)),
         'append over warm bytes',
       );
-      const bytes = Buffer.concat([head, ...firstBytes(added, pageCeil(from) - from)]);
-      if (head.length > 0) this.journal(work, position, image, [bytes]);
+      const first = firstBytes(added, pageCeil(from) - from);
+      if (head.length > 0) this.journal(work, position, image, [head, ...first]);
       const rest = skipBytes(added, pageCeil(from) - from);
       work.direct.push({ position, from: pageCeil(from), parts: rest, bytes: to - pageCeil(from) });
     }
@@ -334,7 +336,7 @@ export class Drafter {
     from: number,
     parts: readonly Uint8Array[],
   ): void {
-    work.sections.push({ position, from, bytes: Buffer.concat(parts) });
+    work.sections.push({ position, from, bytes: this.arena.copy(parts) });
   }
 
   private planWrite(work: Work, { offset, bytes }: Written): Plan {

@@ -144,11 +144,13 @@ export class SlabFiles {
   async write(slab: number, parts: readonly Uint8Array[], at: number): Promise<void> {
     const file = this.fileOf(slab);
     try {
-      await this.using(file, (handle) => handle.write(parts, at));
+      await this.using(file, async (handle) => {
+        await handle.write(parts, at);
+        // Before the handle could be evicted.
+        file.dirty = true;
+      });
     } catch (error) {
       throw this.failed('write', file, error);
-    } finally {
-      file.dirty = true;
     }
   }
 

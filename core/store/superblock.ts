@@ -214,15 +214,15 @@ async function withFile<T>(
 
 // --- slots ---------------------------------------------------------------------------------------
 
-/** magic 8, format 4, incompatible 8, compatible 8, sequence 8, block(value), zeros, CRC32C of all before. */
+/** magic 8, format 4, incompatible 4, compatible 4, sequence 8, block(value), zeros, CRC32C of all before. */
 function encodeSlot<T>(kind: SuperblockKind<T>, slot: Slot<T>): Buffer {
   const value = new ByteWriter();
   kind.encode(value, slot.value);
   const writer = new ByteWriter(slotBytes)
     .raw(Buffer.from(kind.magic, 'latin1'))
     .u32(formatVersion)
-    .u64(0)
-    .u64(slot.compatible)
+    .u32(incompatibleKnown)
+    .u32(slot.compatible)
     .u64(slot.sequence)
     .block(value.finish());
   writer.raw(Buffer.alloc(slotBytes - 4 - writer.bytesWritten));
@@ -237,15 +237,15 @@ function decodeSlot<T>(kind: SuperblockKind<T>, path: string, bytes: Buffer): Sl
   if (!sound) return 'slot that does not match its checksum';
   const reader = new ByteReader(bytes.subarray(magicBytes));
   const format = reader.u32();
-  const incompatible = reader.u64();
-  if (format > formatVersion || incompatible > incompatibleKnown)
+  const incompatible = reader.u32();
+  if (format > formatVersion || (incompatible & ~incompatibleKnown) !== 0)
     throw refused(
       path,
       `it was written by a newer build (format ${format}, features ${incompatible})`,
       'start that build',
     );
   try {
-    const compatible = reader.u64();
+    const compatible = reader.u32();
     const sequence = reader.u64();
     return { sequence, compatible, value: kind.decode(new ByteReader(reader.block(slotBytes))) };
   } catch (error) {

@@ -35,7 +35,7 @@ export const smallTuning: StoreTuning = {
   journaledBytesMax: 12 * KiB,
   rewriteBytesMax: 4 * KiB,
   placementRoundBytes: 32 * KiB,
-  placementBytesMax: 128 * KiB,
+  placementBytesMax: 40 * KiB,
   reserveBytes: 0,
 };
 
