@@ -14,7 +14,16 @@ import { SimClock } from '../../sim/clock.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
 import { simRng } from '../../sim/rng.ts';
-import { chunkOf, clusterId, openRig, target1, target2, updateOf, writeOf } from './engine-rig.ts';
+import {
+  chunkOf,
+  clusterId,
+  keysOf,
+  openRig,
+  target1,
+  target2,
+  updateOf,
+  writeOf,
+} from './engine-rig.ts';
 
 interface Place {
   readonly disk: SimDisk;
@@ -158,7 +167,7 @@ describe('a chunk store', () => {
     const rig = await openRig(place);
     await rig.engine.update(updateOf(chunkOf(1), writeOf(0, Buffer.from('abc'))));
     await rig.journal.checkpoint();
-    const key = place.kv.keys().find((found) => found[1] === 's'.charCodeAt(0));
+    const key = keysOf(place.kv).find((found) => found[1] === 's'.charCodeAt(0));
     assert.ok(key !== undefined);
     place.kv.damage(key, undefined);
     const disk = place.disk.copy();

@@ -14,6 +14,7 @@ import {
   type Rig,
   changed,
   chunkOf,
+  keysOf,
   openRig,
   smallTuning,
   target1,
@@ -128,7 +129,7 @@ it('a damaged row of the index is an error, a lost one is found by the check', a
   const disk = rig.disk as SimDisk;
   const kv = rig.kv as SimKv;
   const counts: Record<Outcome, number> = { refused: 0, error: 0, right: 0 };
-  for (const key of kv.keys()) {
+  for (const key of keysOf(kv)) {
     const value = (await kv.get(key)) as Uint8Array;
     for (let at = 0; at < value.length; at++) {
       const damaged = Uint8Array.from(value);

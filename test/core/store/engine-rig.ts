@@ -135,3 +135,8 @@ export function changed(before: Buffer | undefined, change: ChunkChange): Buffer
       return undefined;
   }
 }
+
+/** Keys of everything in a simulated store. */
+export function keysOf(kv: SimKv): Buffer[] {
+  return kv.entries().map(([key]) => Buffer.from(key));
+}

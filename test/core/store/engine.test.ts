@@ -15,6 +15,7 @@ import {
   type Rig,
   changed,
   chunkOf,
+  keysOf,
   openRig,
   smallTuning,
   target1,
@@ -311,7 +312,7 @@ describe('damage', () => {
     await rig.engine.update(updateOf(chunkOf(1), writeOf(0, random(100, 1))));
     await rig.engine.close();
     const kv = (rig.kv as SimKv).copy();
-    const key = kv.keys().find((found) => found[1] === 'c'.charCodeAt(0)) as Buffer;
+    const key = keysOf(kv).find((found) => found[1] === 'c'.charCodeAt(0)) as Buffer;
     const value = Buffer.from((await kv.get(key)) as Uint8Array);
     value[10] = (value[10] as number) ^ 1;
     kv.damage(key, value);

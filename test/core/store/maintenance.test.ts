@@ -8,7 +8,7 @@ import { Maintenance } from '../../../core/store/maintenance.ts';
 import { scrub } from '../../../core/store/scrub.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
-import { type Rig, chunkOf, openRig, target1, updateOf, writeOf } from './engine-rig.ts';
+import { type Rig, chunkOf, keysOf, openRig, target1, updateOf, writeOf } from './engine-rig.ts';
 
 function random(bytes: number, seed: number | string): Buffer {
   const buffer = Buffer.alloc(bytes);
@@ -162,7 +162,7 @@ describe('check and scrub', () => {
   it('name lost and outdated rows, and blocks that nobody or two own', async () => {
     const rig = await filled();
     const kv = (rig.kv as SimKv).copy();
-    const row = kv.keys().find((key) => key[1] === 'c'.charCodeAt(0));
+    const row = keysOf(kv).find((key) => key[1] === 'c'.charCodeAt(0));
     kv.damage(row as Buffer, undefined);
     const lost = await openRig({ disk: (rig.disk as SimDisk).copy(), kv });
     const check = await checkStore(lost.engine);
