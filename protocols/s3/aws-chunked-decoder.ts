@@ -63,6 +63,7 @@ export class AwsChunkedDecoder {
   // --- trailers
   private trailerLines = '';
   private trailerSignature: string | undefined;
+  private emptyLine = false;
 
   constructor(options: AwsChunkedOptions) {
     this.options = options;
@@ -193,13 +194,12 @@ export class AwsChunkedDecoder {
 
   private onTrailer(line: string): void {
     if (line === '') {
-      // AWS's own example and minio-go put an empty line before the signature.
-      if (this.chain !== undefined && this.trailerSignature === undefined && this.found.size > 0) {
-        return this.countTrailer();
-      }
-      return this.endTrailers();
+      // AWS's own example and minio-go put one empty line before the signature.
+      const early = this.chain !== undefined && this.trailerSignature === undefined;
+      if (!early || this.found.size === 0 || this.emptyLine) return this.endTrailers();
+      this.emptyLine = true;
+      return;
     }
-    this.countTrailer();
     if (this.trailerSignature !== undefined) {
       throw malformedTrailer('a trailer follows the signature of the trailers');
     }
@@ -215,12 +215,6 @@ export class AwsChunkedDecoder {
     }
     this.found.set(name, value);
     this.trailerLines += `${name}:${value}\n`;
-  }
-
-  private trailerCount = 0;
-
-  private countTrailer(): void {
-    if (++this.trailerCount > s3Limits.trailersMax) throw malformedTrailer('too many trailers');
   }
 
   private endTrailers(): void {

@@ -16,8 +16,6 @@ export const s3Limits = {
   signedChunkBytesMax: 16 * MiB,
   /** One line of chunk framing or trailer. */
   framingLineBytesMax: 4 * KiB,
-  /** Trailer lines of a body: clients send a checksum and a signature. */
-  trailersMax: 8,
   /** Interior chunks that AWS itself accepts; enforced only in strict mode (docs/internals/s3-body.md). */
   strictChunkBytesMin: 8 * KiB,
 } as const;

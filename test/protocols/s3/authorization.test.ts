@@ -119,6 +119,32 @@ function parseAnonymousPayload(claim: string) {
   return parseAnonymous({ 'x-amz-content-sha256': claim });
 }
 
+/** Signed without the client's code: over exactly this path and these headers. */
+function signedByHand(path: string, dated: Record<string, string>): Request {
+  const scope = { date: '20260915', region: 'lampyr', service: 's3' };
+  const payloadHash = 'UNSIGNED-PAYLOAD';
+  const headers: Record<string, string> = {
+    host: 'h',
+    ...dated,
+    'x-amz-content-sha256': payloadHash,
+  };
+  const signedHeaders = Object.keys(headers).toSorted();
+  const canonical = canonicalRequest({
+    method: 'GET',
+    uri: path,
+    query: '',
+    headers: canonicalHeaders(rawRequest('GET', path, headers), signedHeaders),
+    signedHeaders,
+    payloadHash,
+  });
+  const key = deriveSigningKey(identity.secretKey, scope);
+  const signature = signText(key, stringToSign('20260915T120000Z', scope, canonical));
+  const credential = `${identity.accessKey}/${scopeText(scope)}`;
+  headers['authorization'] =
+    `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${signedHeaders.join(';')}, Signature=${signature}`;
+  return { method: 'GET', target: path, headers };
+}
+
 describe('authorization by header', () => {
   test('accepts what was signed, in the own region and in us-east-1', () => {
     value(authenticate(signed()));
@@ -134,31 +160,17 @@ describe('authorization by header', () => {
   });
 
   test('accepts a Date header in place of x-amz-date', () => {
-    const scope = { date: '20260915', region: 'lampyr', service: 's3' };
-    const headers = {
-      host: 'h',
-      date: new Date(nowMs).toUTCString(),
-      'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
-    };
-    const signedHeaders = Object.keys(headers).toSorted();
-    const canonical = canonicalRequest({
-      method: 'GET',
-      uri: '/b',
-      query: '',
-      headers: canonicalHeaders(rawRequest('GET', '/b', headers), signedHeaders),
-      signedHeaders,
-      payloadHash: 'UNSIGNED-PAYLOAD',
-    });
-    const signature = signText(
-      deriveSigningKey(identity.secretKey, scope),
-      stringToSign('20260915T120000Z', scope, canonical),
-    );
-    const credential = `${identity.accessKey}/${scopeText(scope)}`;
-    const authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${signedHeaders.join(';')}, Signature=${signature}`;
-    const request = { method: 'GET', target: '/b', headers: { ...headers, authorization } };
+    const request = signedByHand('/b', { date: new Date(nowMs).toUTCString() });
     value(authenticate(request));
     refused('AccessDenied', withHeaders(request, { date: 'yesterday' }), /valid Date/);
     refused('AccessDenied', without(request, 'date'), /valid Date/);
+  });
+
+  test('accepts a signature over the path as it was sent', () => {
+    const path = '/b/a(b)%2fc';
+    const request = signedByHand(path, { 'x-amz-date': '20260915T120000Z' });
+    value(authenticate(request));
+    refused('SignatureDoesNotMatch', { ...request, target: '/b/a(b)%2Fc' }, /./);
   });
 
   test('refuses any change of what was signed', () => {
@@ -185,7 +197,7 @@ describe('authorization by header', () => {
   });
 
   test('keeps bytes above 0x7f apart: 0xa0 is no blank', () => {
-    const headers = { host: 'h', 'x-amz-meta-a': Buffer.from('voilà').toString('latin1') };
+    const headers = { host: 'h', 'x-amz-meta-a': Buffer.from('et  voilà').toString('latin1') };
     const request = signed(identity, nowMs, { ...plain, headers });
     value(authenticate(request));
     const cut = headers['x-amz-meta-a'].slice(0, -1);

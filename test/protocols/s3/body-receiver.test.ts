@@ -52,6 +52,8 @@ describe('body receiver', () => {
     assert.deepEqual(receive({}, undefined, { etag: 'opaque' }), { etag: 'opaque' });
     const checked = { 'content-md5': Buffer.from(md5, 'hex').toString('base64') };
     assert.deepEqual(receive(checked, undefined, { etag: 'opaque' }), { etag: 'opaque' });
+    const wrong = { 'content-md5': 'k/9lbpFmu0ZGhRVsVRwUfw==' };
+    s3Error('BadDigest', () => receive(wrong, undefined, { etag: 'opaque' }));
   });
 
   test('verifies and returns a checksum of each algorithm, by header and by trailer', () => {
@@ -142,6 +144,18 @@ describe('body receiver', () => {
     receiver.push(Buffer.alloc(10));
     const error = s3Error('EntityTooLarge', () => receiver.push(Buffer.alloc(1)));
     assert.deepEqual(error.fields, { ProposedSize: '11', MaxSizeAllowed: '10' });
+  });
+
+  test('refuses a trailer with a plain body, and signed chunks without their length', () => {
+    const trailer = start({ 'x-amz-trailer': 'x-amz-checksum-crc32' });
+    assert.match(s3Error('InvalidRequest', trailer).message, /x-amz-content-sha256 with trailer/);
+    const signing = {
+      signingKey: Buffer.alloc(32),
+      scope: { date: '20260915', region: 'lampyr', service: 's3' },
+      amzDate: '20260915T120000Z',
+      seedSignature: '',
+    };
+    s3Error('MissingContentLength', start({}, 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', { signing }));
   });
 
   test('enforces strict chunks when asked', () => {
