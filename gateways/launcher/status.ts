@@ -1,8 +1,8 @@
 // The state of the whole system as `lampyr status --json` prints it. The shape is a promise to scripts.
 
 import { isCoreError } from '../../core/base/errors.ts';
-import type { ChainStatus, CoreOperator, CorePartStatus, CoreStatus } from '../admin/operator.ts';
-import type { RoleProcess, RoleState } from './role-process.ts';
+import type { ChainStatus, CoreOperator, CoreStatus } from '../admin/operator.ts';
+import type { RoleProcess } from './role-process.ts';
 
 export interface ProcessStatus {
   /** launcher, core, the core's parts (manager, meta, store), then the doors. */
@@ -23,6 +23,7 @@ export interface SystemStatus {
   readonly chains: readonly ChainStatus[];
 }
 
+/** In the embedded core they are one process. */
 const partNames = ['manager', 'meta', 'store'] as const;
 
 export async function systemStatus(
@@ -41,7 +42,11 @@ export async function systemStatus(
   });
   const coreRole = roles.find(({ role }) => role === 'core');
   const known = coreRole?.state === 'SERVING' ? await ask(core) : undefined;
-  const parts = known?.parts ?? unknownParts(dir, coreRole?.state ?? 'STOPPED');
+  // What the core does not report of itself shares the fate of its process.
+  const state = coreRole?.state ?? 'STOPPED';
+  const parts = partNames.map(
+    (role) => known?.parts.find((part) => part.role === role) ?? { role, state, dir },
+  );
   return {
     processes: [
       {
@@ -70,8 +75,4 @@ async function ask(core: CoreOperator | undefined): Promise<CoreStatus | undefin
     if (isCoreError(error)) return undefined;
     throw error;
   }
-}
-
-function unknownParts(dir: string, state: RoleState): CorePartStatus[] {
-  return partNames.map((role) => ({ role, state, dir }));
 }

@@ -9,7 +9,7 @@ export const startCore: StartRole = async ({ config, events, metrics }) => {
   const { dataDir, clusterId, root, coreAddress: address, tokens } = config;
   const core = await Core.open({ dataDir, clusterId, root, address, tokens, events });
   registerMetrics(metrics, core);
-  return { drain: () => core.close() };
+  return { drain: () => core.close(), unused: () => core.rpc.stats.connections === 0 };
 };
 
 function registerMetrics(registry: Registry, core: Core): void {

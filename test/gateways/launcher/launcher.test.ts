@@ -86,7 +86,14 @@ describe('launcher', () => {
     const { processes } = await launcher.status();
     assert.deepEqual(
       processes.map(({ role, state }) => `${role} ${state}`),
-      ['launcher SERVING', 'core SERVING', 'object SERVING'],
+      [
+        'launcher SERVING',
+        'core SERVING',
+        'manager SERVING',
+        'meta SERVING',
+        'store SERVING',
+        'object SERVING',
+      ],
     );
     await launcher.stop();
     assert.equal(existsSync(join(data, 'endpoints.json')), false);

@@ -1,0 +1,45 @@
+// The S3 door as a role of the launcher (role.ts): object model over the core's RPC, gateway in front.
+
+import { createHash } from 'node:crypto';
+import { assert } from '../../core/base/assert.ts';
+import { nodeClock } from '../../core/env/node/clock.ts';
+import { nodeNet } from '../../core/env/node/net.ts';
+import { nodeRng } from '../../core/env/node/rng.ts';
+import { openCoreWriter } from '../../core/model/core-client.ts';
+import { IdentityClient } from '../../core/model/identities/client.ts';
+import type { HashContent } from '../../core/model/objects/hash-content.ts';
+import { makeObjectStore } from '../../core/model/objects/object-store.ts';
+import { startChecksum } from '../../protocols/s3/checksums.ts';
+import { openObjectGateway } from '../object/gateway.ts';
+import type { StartRole } from './role.ts';
+
+const hash: HashContent = (algorithm) =>
+  algorithm === 'MD5' ? createHash('md5') : startChecksum(algorithm);
+
+export const startObject: StartRole = async ({ config, events, metrics, listen: targets }) => {
+  const listen = targets['s3'];
+  assert(listen !== undefined, 'the object role has a socket for s3');
+  const core = await openCoreWriter({
+    net: nodeNet,
+    clock: nodeClock,
+    rng: nodeRng,
+    events,
+    address: config.coreAddress,
+    role: config.role,
+    token: Buffer.from(config.token),
+  });
+  const gateway = await openObjectGateway({
+    objects: makeObjectStore({ ...core, hash }),
+    identities: new IdentityClient(core.rpc, nodeClock),
+    listen,
+    region: config.region,
+    events,
+    metrics,
+  });
+  return {
+    async drain() {
+      await gateway.drain();
+      await core.close();
+    },
+  };
+};
