@@ -1,17 +1,13 @@
 // The load of the S3 benchmark: closed-loop workers, one keep-alive connection each, UNSIGNED-PAYLOAD.
 // A cell is one operation, size and number of connections against one system.
 
-import { createHash, createHmac } from 'node:crypto';
-import { HttpConnection } from './http-connection.ts';
+import { HttpConnection } from '../tools/http-connection.ts';
+import { RequestSigner, type S3Address } from '../tools/s3-client.ts';
 import { cpuSeconds } from './process-cpu.ts';
 
 /** A system under load. `pids` are all its processes. */
-export interface S3System {
+export interface S3System extends S3Address {
   readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly accessKey: string;
-  readonly secretKey: string;
   readonly pids: readonly number[];
 }
 
@@ -33,49 +29,6 @@ export interface CellResult extends Cell {
 }
 
 export const benchBucket = 'bench';
-const region = 'us-east-1';
-const unsigned = 'UNSIGNED-PAYLOAD';
-
-const hmac = (key: string | Buffer, text: string): Buffer =>
-  createHmac('sha256', key).update(text).digest();
-
-/** Request heads signed as AWS's SigV4 pages say; written here so that the load has its own oracle. */
-class Signer {
-  private readonly system: S3System;
-  private day = '';
-  private key: Buffer = Buffer.alloc(0);
-
-  constructor(system: S3System) {
-    this.system = system;
-  }
-
-  head(method: string, path: string, query: string, bodyBytes: number | undefined): string {
-    const { host, port, accessKey, secretKey } = this.system;
-    const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-    const day = stamp.slice(0, 8);
-    if (day !== this.day) {
-      this.day = day;
-      this.key = hmac(hmac(hmac(hmac(`AWS4${secretKey}`, day), region), 's3'), 'aws4_request');
-    }
-    const signed = 'host;x-amz-content-sha256;x-amz-date';
-    const canonical =
-      `${method}\n${path}\n${query}\nhost:${host}:${port}\nx-amz-content-sha256:${unsigned}\n` +
-      `x-amz-date:${stamp}\n\n${signed}\n${unsigned}`;
-    const scope = `${day}/${region}/s3/aws4_request`;
-    const digest = createHash('sha256').update(canonical).digest('hex');
-    const signature = hmac(this.key, `AWS4-HMAC-SHA256\n${stamp}\n${scope}\n${digest}`).toString(
-      'hex',
-    );
-    const length = bodyBytes === undefined ? '' : `Content-Length: ${bodyBytes}\r\n`;
-    return (
-      `${method} ${path}${query === '' ? '' : `?${query}`} HTTP/1.1\r\nHost: ${host}:${port}\r\n` +
-      `x-amz-content-sha256: ${unsigned}\r\nx-amz-date: ${stamp}\r\n${length}` +
-      `Authorization: AWS4-HMAC-SHA256 Credential=${accessKey}/${scope},SignedHeaders=${signed},` +
-      `Signature=${signature}\r\n\r\n`
-    );
-  }
-}
-
 export const keyCount = (sizeBytes: number): number =>
   sizeBytes <= 4096 ? 10_000 : sizeBytes <= 131_072 ? 500 : 8;
 
@@ -112,7 +65,7 @@ function makeRequest(cell: Cell, body: Buffer, worker: number, turn: number): Re
 
 /** Makes the bucket and the keys that GET, HEAD and LIST draw from. */
 export async function fill(system: S3System, sizes: readonly number[]): Promise<void> {
-  const signer = new Signer(system);
+  const signer = new RequestSigner(system);
   const first = await HttpConnection.open(system.host, system.port);
   await first.request('PUT', signer.head('PUT', `/${benchBucket}`, '', 0));
   first.close();
@@ -139,7 +92,7 @@ export async function fill(system: S3System, sizes: readonly number[]): Promise<
 
 /** Runs one cell for about `seconds`; every worker finishes the request it has begun. */
 export async function runCell(system: S3System, cell: Cell, seconds: number): Promise<CellResult> {
-  const signer = new Signer(system);
+  const signer = new RequestSigner(system);
   const body = Buffer.alloc(cell.sizeBytes, 'lampyr');
   const latencies: number[] = [];
   let errors = 0;

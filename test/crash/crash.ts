@@ -1,0 +1,164 @@
+// The crash test: real processes, many writers, kill -9 at random moments, restart, compare. Run long with
+// `npm run crash -- --minutes N [--seed S] [--writers N]`; a short run is part of `npm test`.
+//
+// Checked after every restart: each key shows its acknowledged state or, whole, one write whose outcome the
+// crash left unknown; the listing names exactly the keys that are present. At the end: `lampyr fsck` clean on
+// the running and on the stopped system.
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Prng } from '../../core/base/prng.ts';
+import { type Lampyr, mainFile, startLampyr } from '../tools/lampyr.ts';
+import { type S3Address } from '../tools/s3-client.ts';
+import { type Counts, Writer, listKeys, makeBucket } from './workload.ts';
+
+export interface CrashOptions {
+  readonly seed: string;
+  readonly writers: number;
+  readonly kills: number;
+  /** Stops at the first round after this time; Infinity: only the number of kills counts. */
+  readonly minutes: number;
+  readonly progress?: (line: string) => void;
+}
+
+export interface CrashSummary extends Counts {
+  readonly kills: number;
+  readonly killsOf: Readonly<Record<Victim, number>>;
+  readonly violations: readonly string[];
+  readonly fsck: string;
+}
+
+/** Who dies: everything at once, or one role alone, which the launcher starts again. */
+type Victim = 'all' | 'core' | 'object';
+
+const addressOf = (lampyr: Lampyr): S3Address => {
+  const { hostname, port } = new URL(lampyr.endpoints.s3);
+  return {
+    host: hostname,
+    port: Number(port),
+    accessKey: lampyr.accessKey,
+    secretKey: lampyr.secretKey,
+  };
+};
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The child whose command line names the role. */
+function pidOfRole(lampyr: Lampyr, role: string): number | undefined {
+  return lampyr
+    .pids()
+    .find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(role));
+}
+
+/** Until the S3 door answers again after one role was killed. */
+async function waitServing(address: S3Address): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    try {
+      await listKeys(address);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline)
+        throw new Error('the door did not come back in 30 s', { cause: error });
+      await sleep(50);
+    }
+  }
+}
+
+export async function runCrashTest(options: CrashOptions): Promise<CrashSummary> {
+  const prng = new Prng(options.seed);
+  const counts: Counts = {
+    acknowledged: 0,
+    unknown: 0,
+    refused: 0,
+    puts: 0,
+    deletes: 0,
+    multiparts: 0,
+  };
+  const killsOf: Record<Victim, number> = { all: 0, core: 0, object: 0 };
+  const writers = Array.from(
+    { length: options.writers },
+    (_, index) => new Writer(index, prng.fork(`writer ${index}`), counts),
+  );
+  const dataDir = mkdtempSync(join(tmpdir(), 'lampyr-crash-'));
+  const violations: string[] = [];
+  const end = Date.now() + options.minutes * 60_000;
+  let kills = 0;
+  let lampyr = await startLampyr({ dataDir });
+  try {
+    await makeBucket(addressOf(lampyr));
+    while (kills < options.kills && Date.now() < end && violations.length === 0) {
+      const victim = prng.pick<Victim>(['all', 'all', 'all', 'core', 'object']);
+      lampyr = await runRound(lampyr, dataDir, writers, victim, 50 + prng.below(700));
+      kills++;
+      killsOf[victim]++;
+      violations.push(...(await settleAll(addressOf(lampyr), writers)));
+      options.progress?.(
+        `kill ${kills} (${victim}): ${JSON.stringify(counts)} ${violations.length} violations`,
+      );
+    }
+    const fsck = [runFsck(dataDir)];
+    const code = await lampyr.stop();
+    if (code !== 0) violations.push(`SIGTERM ended with exit code ${code}`);
+    fsck.push(runFsck(dataDir));
+    violations.push(...fsck.filter((text) => text !== 'clean'));
+    return { ...counts, kills, killsOf, violations, fsck: fsck.join('; ') };
+  } finally {
+    await lampyr.killAll().catch(() => undefined);
+    if (violations.length === 0) rmSync(dataDir, { recursive: true, force: true });
+    else options.progress?.(`kept ${dataDir}\n${lampyr.log()}`);
+  }
+}
+
+/** Writers run; after `delayMs` the victim dies. Returns the system that serves afterwards. */
+async function runRound(
+  lampyr: Lampyr,
+  dataDir: string,
+  writers: readonly Writer[],
+  victim: Victim,
+  delayMs: number,
+): Promise<Lampyr> {
+  let stopped = false;
+  const address = addressOf(lampyr);
+  const running = Promise.all(writers.map((writer) => writer.run(address, () => stopped)));
+  await sleep(delayMs);
+  if (victim === 'all') {
+    await lampyr.killAll();
+    await running;
+    return startLampyr({ dataDir });
+  }
+  const pid = pidOfRole(lampyr, victim);
+  if (pid === undefined) throw new Error(`no ${victim} process found`);
+  process.kill(pid, 'SIGKILL');
+  stopped = true;
+  await running;
+  await waitServing(address);
+  return lampyr;
+}
+
+async function settleAll(address: S3Address, writers: readonly Writer[]): Promise<string[]> {
+  const violations = (await Promise.all(writers.map((writer) => writer.settle(address)))).flat();
+  const listed = new Set(await listKeys(address));
+  for (const history of writers.flatMap((writer) => writer.histories)) {
+    if (history.present !== listed.has(history.key)) {
+      violations.push(
+        `${history.key}: ${history.present ? 'present but not listed' : 'listed but absent'}`,
+      );
+    }
+    listed.delete(history.key);
+  }
+  for (const key of listed) violations.push(`${key}: listed, never written`);
+  return violations;
+}
+
+function runFsck(dataDir: string): string {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [mainFile, 'fsck', '--data', dataDir],
+    { encoding: 'utf8', timeout: 120_000 },
+  );
+  return status === 0 ? 'clean' : `fsck exited ${status}: ${stdout}${stderr}`;
+}
