@@ -17,7 +17,6 @@ const { values } = parseArgs({
     peer: { type: 'string', multiple: true, default: [] },
     data: { type: 'string' },
   },
-  args: process.argv.slice(2).filter((argument) => argument !== 's3'),
 });
 
 function parsePeer(text: string): S3System {

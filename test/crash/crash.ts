@@ -6,8 +6,7 @@
 // the running and on the stopped system.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Prng } from '../../core/base/prng.ts';
@@ -43,6 +42,10 @@ const addressOf = (lampyr: Lampyr): S3Address => {
     secretKey: lampyr.secretKey,
   };
 };
+
+/** A round lasts at least until this many writes were acknowledged in it, so that a slow machine checks as much. */
+const acknowledgedPerRound = 40;
+const roundMsMax = 10_000;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -92,7 +95,9 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashSummary>
     await makeBucket(addressOf(lampyr));
     while (kills < options.kills && Date.now() < end && violations.length === 0) {
       const victim = prng.pick<Victim>(['all', 'all', 'all', 'core', 'object']);
-      lampyr = await runRound(lampyr, dataDir, writers, victim, 50 + prng.below(700));
+      const wanted = counts.acknowledged + acknowledgedPerRound;
+      const enough = (): boolean => counts.acknowledged >= wanted;
+      lampyr = await runRound({ lampyr, dataDir, writers, victim, enough, delayMs: prng.below(500) });
       kills++;
       killsOf[victim]++;
       violations.push(...(await settleAll(addressOf(lampyr), writers)));
@@ -113,17 +118,23 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashSummary>
   }
 }
 
-/** Writers run; after `delayMs` the victim dies. Returns the system that serves afterwards. */
-async function runRound(
-  lampyr: Lampyr,
-  dataDir: string,
-  writers: readonly Writer[],
-  victim: Victim,
-  delayMs: number,
-): Promise<Lampyr> {
+interface Round {
+  readonly lampyr: Lampyr;
+  readonly dataDir: string;
+  readonly writers: readonly Writer[];
+  readonly victim: Victim;
+  /** The round has done its share of work. */
+  readonly enough: () => boolean;
+  /** Random time after that at which the victim dies. */
+  readonly delayMs: number;
+}
+
+/** Writers run until the victim dies. Returns the system that serves afterwards. */
+async function runRound({ lampyr, dataDir, writers, victim, enough, delayMs }: Round): Promise<Lampyr> {
   let stopped = false;
   const address = addressOf(lampyr);
   const running = Promise.all(writers.map((writer) => writer.run(address, () => stopped)));
+  for (const end = Date.now() + roundMsMax; !enough() && Date.now() < end; ) await sleep(20);
   await sleep(delayMs);
   if (victim === 'all') {
     await lampyr.killAll();
