@@ -12,7 +12,9 @@ if (name === undefined || helpers.has(name) || !existsSync(file)) {
     .filter((entry) => entry.endsWith('.js'))
     .map((entry) => entry.slice(0, -'.js'.length))
     .filter((entry) => !helpers.has(entry));
-  process.stderr.write(`usage: npm run bench -- NAME [options]; NAME is one of ${names.join(', ')}\n`);
+  process.stderr.write(
+    `usage: npm run bench -- NAME [options]; NAME is one of ${names.join(', ')}\n`,
+  );
   process.exit(2);
 }
 await import(file.href);

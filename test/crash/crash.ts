@@ -97,7 +97,14 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashSummary>
       const victim = prng.pick<Victim>(['all', 'all', 'all', 'core', 'object']);
       const wanted = counts.acknowledged + acknowledgedPerRound;
       const enough = (): boolean => counts.acknowledged >= wanted;
-      lampyr = await runRound({ lampyr, dataDir, writers, victim, enough, delayMs: prng.below(500) });
+      lampyr = await runRound({
+        lampyr,
+        dataDir,
+        writers,
+        victim,
+        enough,
+        delayMs: prng.below(500),
+      });
       kills++;
       killsOf[victim]++;
       violations.push(...(await settleAll(addressOf(lampyr), writers)));
@@ -130,11 +137,18 @@ interface Round {
 }
 
 /** Writers run until the victim dies. Returns the system that serves afterwards. */
-async function runRound({ lampyr, dataDir, writers, victim, enough, delayMs }: Round): Promise<Lampyr> {
+async function runRound({
+  lampyr,
+  dataDir,
+  writers,
+  victim,
+  enough,
+  delayMs,
+}: Round): Promise<Lampyr> {
   let stopped = false;
   const address = addressOf(lampyr);
   const running = Promise.all(writers.map((writer) => writer.run(address, () => stopped)));
-  for (const end = Date.now() + roundMsMax; !enough() && Date.now() < end; ) await sleep(20);
+  for (const end = Date.now() + roundMsMax; !enough() && Date.now() < end;) await sleep(20);
   await sleep(delayMs);
   if (victim === 'all') {
     await lampyr.killAll();
