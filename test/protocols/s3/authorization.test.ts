@@ -366,6 +366,13 @@ describe('presigned requests', () => {
     refused('AccessDenied', presigned(identity, nowMs + 16 * minute), /not valid yet/);
   });
 
+  test('refuses a life of no time or of more than a week', () => {
+    for (const seconds of [0, -1, -1000]) {
+      refused('AccessDenied', presigned(identity, nowMs, seconds), /Request has expired/);
+    }
+    refused('AccessDenied', presigned(identity, nowMs, 604_801), /less than a week/);
+  });
+
   test('refuses any change of what was signed', () => {
     const request = presigned();
     const changes: Request[] = [
@@ -402,9 +409,6 @@ describe('presigned requests', () => {
     bad('X-Amz-Date', '20260914T120000Z', /Invalid credential date "20260915"/);
     bad('X-Amz-Expires', 'ten', /should be a number/);
     bad('X-Amz-Expires', '1.5', /should be a number/);
-    bad('X-Amz-Expires', '-3', /non-negative/);
-    bad('X-Amz-Expires', '0', /at least 1/);
-    bad('X-Amz-Expires', '604801', /less than a week/);
     bad('X-Amz-SignedHeaders', 'host;;x-amz-meta-a', /lower-case header names/);
     const twice = { ...presigned(), target: `${presigned().target}&X-Amz-Expires=604800` };
     refused('AuthorizationQueryParametersError', twice, /only once/);
