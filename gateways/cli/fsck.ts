@@ -3,7 +3,6 @@
 
 import type { FsckReport } from '../admin/operator.ts';
 import { dataSchema } from '../config.ts';
-import { withCore } from '../launcher/core-only.ts';
 import { openLog } from '../log.ts';
 import { readFileIfAny } from '../launcher/files.ts';
 import { systemFile } from '../launcher/paths.ts';
@@ -40,7 +39,8 @@ async function checkRunning(data: string): Promise<FsckReport | undefined> {
   }
 }
 
-function checkStopped(data: string, makeParts: MakeLauncherParts): Promise<FsckReport> {
+async function checkStopped(data: string, makeParts: MakeLauncherParts): Promise<FsckReport> {
+  const { withCore } = await import('../launcher/core-only.ts');
   const log = openLog({ role: 'fsck', level: 'warn', format: 'text' });
   return withCore(data, makeParts(log), (operator) => operator.fsck());
 }

@@ -3,7 +3,7 @@
 
 import { isCoreError } from '../../core/base/errors.ts';
 import { defaults, startSchema } from '../config.ts';
-import { Launcher, type LauncherParts } from '../launcher/launcher.ts';
+import type { Launcher, LauncherParts } from '../launcher/launcher.ts';
 import { credentialsFile } from '../launcher/paths.ts';
 import type { Events } from '../../core/env/events.ts';
 import { openLog } from '../log.ts';
@@ -92,6 +92,8 @@ export function startCommand(makeParts: MakeLauncherParts): Command {
       const config = checkInput(startSchema, input);
       const log = openLog({ role: 'launcher', level: config.logLevel, format: config.logFormat });
       crashOnBugs(log);
+      // Other commands start faster without the launcher's modules.
+      const { Launcher } = await import('../launcher/launcher.ts');
       const launcher = new Launcher(config, makeParts(log));
       const ended = untilSignal(launcher, log);
       try {

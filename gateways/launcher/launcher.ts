@@ -5,11 +5,10 @@
 import { lookup } from 'node:dns/promises';
 import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Registry } from 'prom-client';
 import { CoreError, isCoreError } from '../../core/base/errors.ts';
 import type { Address } from '../../core/env/net.ts';
 import type { CoreOperator } from '../admin/operator.ts';
-import { type AdminServer, startAdmin } from '../admin/server.ts';
+import type { AdminServer } from '../admin/server.ts';
 import type { StartConfig } from '../config.ts';
 import type { Events } from '../../core/env/events.ts';
 import { roleNames } from '../roles/role.ts';
@@ -84,8 +83,10 @@ export class Launcher {
     this.roles = this.makeRoles(data, credentials);
     const core = coreAddress(data.path);
     const operator = (this.operator = parts.connectOperator(core, this.operatorToken));
-    const registry = launcherMetrics(this.roles);
-    this.admin = await this.listenAdmin(host, registry, operator, credentials);
+    // The children load their modules while this process loads those of the admin API.
+    const serving = this.startRoles();
+    serving.catch(() => undefined);
+    this.admin = await this.listenAdmin(host, operator, credentials);
     const endpoints = { s3: httpUrl(s3), admin: this.admin.url };
     writeFileAtomic(
       operatorFile(data.path),
@@ -93,7 +94,8 @@ export class Launcher {
       0o600,
     );
 
-    await this.startRoles();
+    await serving;
+    this.goOn();
     writeEndpoints(data.path, endpoints);
     parts.log.emit('info', 'serving', { dataDir: data.path, ...endpoints });
     return { endpoints, credentials };
@@ -154,20 +156,16 @@ export class Launcher {
     let before: Promise<unknown> = Promise.resolve();
     const starts = this.roles.map((role) => (before = role.start(before)));
     await Promise.all(starts);
-    this.goOn();
   }
 
   private goOn(): void {
     if (this.stopping !== undefined) throw new CoreError('CANCELLED', 'stopped while starting');
   }
 
-  private async listenAdmin(
-    host: string,
-    registry: Registry,
-    core: CoreOperator,
-    root: Keys,
-  ): Promise<AdminServer> {
+  private async listenAdmin(host: string, core: CoreOperator, root: Keys): Promise<AdminServer> {
     const { adminPort } = this.config;
+    const { startAdmin } = await import('../admin/server.ts');
+    const registry = launcherMetrics(this.roles);
     return this.claimPort(host, adminPort, '--admin-port', () =>
       startAdmin({
         host,
