@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
 import { errorTable } from '../../core/base/errors.ts';
 import { findTests, suiteNames, suiteOf } from '../tools/suite.ts';
 import { homeOf, layers, nodeModules, packageHomes } from './layers.ts';
-import { findAll, sourceFiles, textFiles } from './repository.ts';
+import { findAll, root, sourceFiles, textFiles } from './repository.ts';
 
 // Checks of the repository itself: what no compiler and no linter says. Every failure names file and line.
 
 const files = textFiles();
 const sources = sourceFiles(files);
+const documents = files.filter(({ path }) => path.endsWith('.md'));
 const paths = new Set(files.map(({ path }) => path));
 
 function none(found: readonly string[], rule: string): void {
@@ -159,6 +162,31 @@ describe('packages', () => {
 });
 
 describe('documents', () => {
+  test('relative links lead somewhere', () => {
+    const wrong = documents.flatMap(({ path, text }) =>
+      [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+        .map((match) => match[1] as string)
+        .filter((target) => !/^(https?:|mailto:|#)/.test(target))
+        .filter((target) => {
+          const [file = ''] = target.split('#');
+          return !existsSync(join(root, normalize(join(dirname(path), file))));
+        })
+        .map((target) => `${path} links to ${target}`),
+    );
+    none(wrong, 'a link leads nowhere');
+  });
+
+  test('source files that documents name exist', () => {
+    const named = /`((?:core|protocols|gateways|kvcache|test|docs)\/[\w./-]+\.(?:ts|md|txt))`/g;
+    const wrong = documents.flatMap((file) =>
+      [...file.text.matchAll(named)]
+        .map((match) => match[1] as string)
+        .filter((target) => !paths.has(target))
+        .map((target) => `${file.path} names ${target}`),
+    );
+    none(wrong, 'a document names a file that is not there');
+  });
+
   // A step of a walk is a list item: `core/x/y.ts` `name()`, any number of both; every name is in one of them.
   test('functions that the walks of docs/architecture.md name exist in the files they name', () => {
     const wrong = textOf('docs/architecture.md')
