@@ -46,6 +46,8 @@ export interface Written {
   readonly bytes: Uint8Array;
   readonly crc32c: number;
   readonly checksums: readonly number[];
+  /** A first block is chosen for this length, when it is more than what is written. */
+  readonly expectedBytes: number;
 }
 
 export interface DrafterParts {
@@ -103,7 +105,7 @@ export class Drafter {
       if (length === old.length) return old;
       if (length < old.length) return this.shorten(work, length);
       const plan = planExtend(old, this.blockBytes(old), length, this.planLimits(work));
-      const nothing: Written = { offset: length, bytes: noBytes, crc32c: 0, checksums: [] };
+      const nothing = { ...nothingWritten, offset: length };
       if (plan.kind === 'replace') return this.replace(work, nothing);
       if (plan.kind === 'fold') return this.fold(work, length, undefined);
       assert(plan.kind === 'edit', 'an extension changes the content');
@@ -174,7 +176,8 @@ export class Drafter {
     if (length === 0) return emptyContent;
     const parts = offset === 0 ? [bytes] : [...zeros(offset), bytes];
     const checksums = offset === 0 ? written.checksums : unitChecksums(parts, work.unitBytes);
-    const base = await this.newPiece(work, 0, length, parts, checksums);
+    const { expectedBytes } = written;
+    const base = await this.newPiece(work, 0, length, parts, checksums, expectedBytes);
     const crc =
       offset === 0
         ? written.crc32c
@@ -321,9 +324,14 @@ export class Drafter {
     length: number,
     parts: readonly Uint8Array[],
     checksums: readonly number[],
+    expectedBytes = 0,
   ): Promise<Piece> {
-    const journaled = length <= this.parts.journaledBytesMax;
-    const position = await this.parts.space.allocate(blockLog2For(length), journaled);
+    const { journaledBytesMax } = this.parts;
+    const journaled = length <= journaledBytesMax;
+    const room = Math.max(length, expectedBytes);
+    // Appends to come may be direct, whatever this piece is: a block that is warm will not do.
+    const mayBeWarm = room <= journaledBytesMax;
+    const position = await this.parts.space.allocate(blockLog2For(room), mayBeWarm);
     work.taken.push(position);
     if (journaled) this.journal(work, position, 0, parts);
     else work.direct.push({ position, from: 0, parts, bytes: length });
@@ -364,6 +372,9 @@ export class Drafter {
 }
 
 const noBytes = new Uint8Array(0);
+
+/** An extension by zeros alone, but for its offset. */
+const nothingWritten = { bytes: noBytes, crc32c: 0, checksums: [], expectedBytes: 0 };
 
 function zeroPatch({ from, to }: Range): Piece {
   return { offset: from, length: to - from, position: noPosition, checksums: [] };

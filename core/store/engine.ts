@@ -111,7 +111,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     this.checkTarget(target);
     const unitBytes = update.checksumUnitBytes ?? limits.checksumUnitBytes;
     assertUnit(unitBytes);
-    const written = checkChange(change, unitBytes);
+    const written = checkChange(change, unitBytes, update.expectedBytes);
     if (change.kind === 'write') this.parts.space.admit();
     const release = await this.locks.acquire(lockKey(target, chunk));
     try {

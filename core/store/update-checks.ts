@@ -14,9 +14,18 @@ export function isCount(value: number): boolean {
 }
 
 /** @throws CoreError INVALID_ARGUMENT, LIMIT_EXCEEDED, CHECKSUM_MISMATCH */
-export function checkChange(change: ChunkChange, unitBytes: number): Written | undefined {
+export function checkChange(
+  change: ChunkChange,
+  unitBytes: number,
+  expectedBytes = 0,
+): Written | undefined {
   if (change.kind === 'seal' || change.kind === 'remove') return undefined;
   const end = change.kind === 'write' ? change.offset + change.bytes.length : change.length;
+  if (!isCount(expectedBytes) || expectedBytes > limits.blockBytesMax)
+    throw new CoreError(
+      'LIMIT_EXCEEDED',
+      `a chunk that is expected to have ${expectedBytes} bytes`,
+    );
   if (!isCount(end) || (change.kind === 'write' && !isCount(change.offset)))
     throw new CoreError('INVALID_ARGUMENT', `${change.kind} up to ${end}`);
   if (end > limits.blockBytesMax)
@@ -31,7 +40,7 @@ export function checkChange(change: ChunkChange, unitBytes: number): Written | u
   const crc = combineUnits(checksums, bytes.length, unitBytes);
   if (crc !== change.crc32c)
     throw new CoreError('CHECKSUM_MISMATCH', `${bytes.length} bytes do not match their checksum`);
-  return { offset, bytes, crc32c: crc, checksums };
+  return { offset, bytes, crc32c: crc, checksums, expectedBytes };
 }
 
 /** The version that the update gets. @throws CoreError CHUNK_VERSION_MISMATCH */

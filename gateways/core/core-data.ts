@@ -111,8 +111,7 @@ export class CoreData {
   /** Writes everything through, so that the next start replays nothing, and lets go of the files. */
   async close(): Promise<void> {
     await this.meta.close();
-    if (this.offline === undefined) await this.journal.checkpoint();
-    await this.chunks.parts.files.closeAll();
+    await this.chunks.close();
     await this.journal.close();
     await Promise.all(this.kvs.map((kv) => kv.close()));
   }
@@ -182,7 +181,7 @@ async function recover(
   index: Kv,
   rows: Kv,
 ): Promise<{ journal: DiskJournal; chunks: ChunkEngine; meta: MetaStore }> {
-  const { clock, rng, events, clusterId, target } = options;
+  const { clock, rng, events, clusterId, target, chainVersion } = options;
   let journal: DiskJournal | undefined;
   // A full overlay asks for a checkpoint; during replay there is nobody to ask yet.
   const onLarge = (): void => void journal?.checkpoint().catch(() => undefined);
@@ -211,6 +210,7 @@ async function recover(
     rng,
   });
   chunks.serve(journal);
+  await chunks.noteServed(target, chainVersion);
   return { journal, chunks, meta: await metadata.open(journal) };
 }
 

@@ -19,6 +19,7 @@ import { openIdentities } from '../../core/model/identities/identities.ts';
 import { registerIdentityCalls } from '../../core/model/identities/service.ts';
 import { RpcServer } from '../../core/rpc/server.ts';
 import type { RoleToken, RootIdentity } from '../roles/role.ts';
+import { StoreMaintenance } from './background.ts';
 import { CoreData } from './core-data.ts';
 import { registerOperatorService } from './operator-service.ts';
 
@@ -40,6 +41,7 @@ export class Core {
   readonly namespace: NamespaceService;
   readonly rpc: RpcServer;
   private readonly options: CoreOptions;
+  private readonly maintenance: StoreMaintenance;
 
   private constructor(
     options: CoreOptions,
@@ -49,6 +51,8 @@ export class Core {
     this.data = parts.data;
     this.namespace = parts.namespace;
     this.rpc = parts.rpc;
+    const { clock = nodeClock, events } = options;
+    this.maintenance = new StoreMaintenance(this.data.chunks, clock, events);
   }
 
   /** Recovers the data and serves. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT, DISK_FULL */
@@ -77,6 +81,7 @@ export class Core {
   /** Finishes the requests that run, writes everything through and lets go of the data. */
   async close(): Promise<void> {
     await this.rpc.close();
+    await this.maintenance.stop();
     try {
       await this.namespace.close();
     } catch (error) {
