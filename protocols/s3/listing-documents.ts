@@ -10,7 +10,7 @@ import {
 import { quotedETag } from './conditions.ts';
 import { isoSeconds } from './http-date.ts';
 import { type ListParameters, urlEncode } from './listing.ts';
-import { element, leaf, leafIf, xmlDocument } from './xml-writer.ts';
+import { element, isXmlText, leaf, leafIf, xmlDocument } from './xml-writer.ts';
 
 export interface Owner {
   readonly id: string;
@@ -142,16 +142,18 @@ export interface ListObjectsAnswer {
   readonly page: Page<ListedObject>;
 }
 
-/** Version 1. NextMarker is there only with a delimiter: without one the last key serves. */
+/** Version 1. NextMarker is there only with a delimiter: without one the last key serves. The prefix is not
+ *  encoded (botocore does not decode it here, though it does in version 2), unless XML could not hold it. */
 export function listObjectsDocument(answer: ListObjectsAnswer): string {
   const { parameters, page } = answer;
   const encode = encoderOf(parameters);
   const next =
     page.next !== undefined && parameters.delimiter !== '' ? encode(text(page.next)) : undefined;
+  const prefix = isXmlText(parameters.prefix) ? parameters.prefix : encode(parameters.prefix);
   return xmlDocument(
     'ListBucketResult',
     leaf('Name', answer.bucket) +
-      leaf('Prefix', encode(parameters.prefix)) +
+      leaf('Prefix', prefix) +
       leaf('Marker', encode(answer.marker)) +
       leafIf('NextMarker', next) +
       leaf('MaxKeys', parameters.maxKeys) +

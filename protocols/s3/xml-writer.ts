@@ -32,6 +32,14 @@ function reference(character: string): string {
   }
 }
 
+// oxlint-disable-next-line no-control-regex -- as above
+const unholdable = /[\u0000-\u0008\u000b-\u001f\ufffe\uffff]|\p{Surrogate}/u;
+
+/** Whether XML can hold the text such that every parser gives it back. */
+export function isXmlText(text: string): boolean {
+  return !unholdable.test(text);
+}
+
 /** `<name>text</name>`. */
 export function leaf(name: string, text: string | number | boolean): string {
   return `<${name}>${typeof text === 'string' ? escapeXml(text) : text}</${name}>`;

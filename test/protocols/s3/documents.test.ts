@@ -51,10 +51,17 @@ const stamp = 'LastModified=2009-10-12T17:50:30.000Z ETag="e"';
 test('ListObjects', () => {
   assert.equal(
     show(listObjectsDocument({ bucket: 'b', parameters, marker: 'm m', page })),
-    'ListBucketResult(Name=b Prefix=a%20 Marker=m%20m NextMarker=a%20c/ MaxKeys=2 Delimiter=/ EncodingType=url ' +
+    'ListBucketResult(Name=b Prefix=a  Marker=m%20m NextMarker=a%20c/ MaxKeys=2 Delimiter=/ EncodingType=url ' +
       `IsTruncated=true Contents(Key=a%20b%26 ${stamp} Size=5 Owner(ID=id1 DisplayName=name1) StorageClass=STANDARD) ` +
       'CommonPrefixes(Prefix=a%20c/))',
   );
+  const unholdable = {
+    bucket: 'b',
+    parameters: { ...parameters, prefix: 'a\u0001' },
+    marker: '',
+    page,
+  };
+  assert.match(listObjectsDocument(unholdable), /<Prefix>a%01<\/Prefix>/);
   const plain = { prefix: '', delimiter: '', maxKeys: 1, urlEncoding: false };
   const first = { objects: [object], commonPrefixes: [], next: object.key };
   assert.equal(

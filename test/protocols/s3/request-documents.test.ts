@@ -68,6 +68,15 @@ test('CompleteMultipartUpload', () => {
     { partNumber: 1, etag: 'a' },
     { partNumber: 10_000, etag: 'b', checksum: { algorithm: 'SHA256', value: 'c=' } },
   ]);
+  const twice = ['1a', '2b', '2c', '3d'].map(
+    (text) => `<Part><PartNumber>${text[0]}</PartNumber><ETag>${text[1]}</ETag></Part>`,
+  );
+  assert.deepEqual(
+    readComplete(xml(`<CompleteMultipartUpload>${twice.join('')}</CompleteMultipartUpload>`)).map(
+      ({ partNumber, etag }) => `${partNumber}${etag}`,
+    ),
+    ['1a', '2c', '3d'],
+  );
   assert.equal(
     code(() => readComplete(xml(part('0')))),
     'InvalidArgument',
