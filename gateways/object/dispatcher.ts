@@ -3,6 +3,7 @@
 // from a body and nothing is asked of the model before the signature holds.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Events } from '../../core/env/events.ts';
 import { limits } from '../../core/base/limits.ts';
 import { type Address, parseAddress } from '../../protocols/s3/address.ts';
@@ -32,18 +33,21 @@ export interface DispatcherOptions {
   readonly metrics: DoorMetrics;
   readonly events: Events;
   readonly requestsMax: number;
+  readonly lateBeatMs: number;
   /** x-amz-id-2 of every answer: which process it was. */
   readonly hostId: string;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly nextRequestId: () => string;
   readonly isDraining: () => boolean;
+  /** The connection has no request left. */
+  readonly onIdle: (socket: Socket) => void;
 }
 
 export class Dispatcher {
   private readonly options: DispatcherOptions;
-  /** The latest exchange of each connection: what a parser's complaint is about. */
-  private readonly latest = new WeakMap<object, Exchange>();
+  /** The exchanges of each busy connection; the last one is what a parser's complaint is about. */
+  private readonly busy = new Map<object, Exchange[]>();
   private inFlight = 0;
 
   constructor(options: DispatcherOptions) {
@@ -54,9 +58,13 @@ export class Dispatcher {
     return this.inFlight;
   }
 
+  isBusy(connection: object): boolean {
+    return this.busy.has(connection);
+  }
+
+  /** The exchange whose request came last, while it is not answered. */
   exchangeOn(connection: object): Exchange | undefined {
-    const exchange = this.latest.get(connection);
-    return exchange?.response.writableEnded === true ? undefined : exchange;
+    return this.busy.get(connection)?.at(-1);
   }
 
   /** Serves one request; never throws. */
@@ -69,25 +77,53 @@ export class Dispatcher {
     const nowMs = options.now();
     const requestId = options.nextRequestId();
     const exchange = new Exchange({ request, response, requestId, nowMs, expectsContinue });
-    this.latest.set(request.socket, exchange);
-    options.stalls.add(exchange);
-    this.inFlight++;
+    this.begin(exchange);
     try {
       const reply = await this.answer(exchange).catch((error: unknown) =>
         this.refuse(exchange, error),
       );
-      await sendReply(exchange, reply, {
-        common: ['x-amz-request-id', requestId, 'x-amz-id-2', options.hostId, 'Server', 'Lampyr'],
-        lastOfConnection: options.isDraining(),
-      });
-    } catch (error) {
-      // The answer was cut in the middle; the client sees a closed connection.
-      exchange.errorCode ??= 'InternalError';
-      this.report(exchange, error);
+      await this.send(exchange, reply);
     } finally {
-      this.inFlight--;
-      options.stalls.remove(exchange);
-      this.finish(exchange);
+      this.end(exchange);
+      this.record(exchange);
+    }
+  }
+
+  private begin(exchange: Exchange): void {
+    const { socket } = exchange.request;
+    const others = this.busy.get(socket);
+    if (others === undefined) this.busy.set(socket, [exchange]);
+    else others.push(exchange);
+    this.options.stalls.add(exchange);
+    this.inFlight++;
+  }
+
+  private end(exchange: Exchange): void {
+    const { socket } = exchange.request;
+    const others = this.busy.get(socket)?.filter((other) => other !== exchange) ?? [];
+    if (others.length > 0) this.busy.set(socket, others);
+    else {
+      this.busy.delete(socket);
+      this.options.onIdle(socket);
+    }
+    this.options.stalls.remove(exchange);
+    this.inFlight--;
+  }
+
+  /** A reply that fails before its head went out becomes an error answer; later it is cut, visibly. */
+  private async send(exchange: Exchange, reply: Reply): Promise<void> {
+    const { hostId, lateBeatMs, isDraining } = this.options;
+    const options = {
+      common: ['x-amz-request-id', exchange.requestId, 'x-amz-id-2', hostId, 'Server', 'Lampyr'],
+      lastOfConnection: isDraining(),
+      lateBeatMs,
+    };
+    try {
+      await sendReply(exchange, reply, options);
+    } catch (error) {
+      const refusal = this.refuse(exchange, error);
+      if (exchange.response.headersSent || exchange.isGone) exchange.request.socket.destroy();
+      else await sendReply(exchange, refusal, options);
     }
   }
 
@@ -123,7 +159,7 @@ export class Dispatcher {
 
   /** The answer to a request that failed with `error`. */
   private refuse(exchange: Exchange, error: unknown): Reply {
-    const answer = toS3Error(error, exchange);
+    const answer = exchange.brokenBy ?? toS3Error(error, exchange);
     exchange.errorCode = answer.code;
     if (isFault(error)) this.report(exchange, error);
     const headers = Object.entries(answer.headers).flat();
@@ -146,7 +182,7 @@ export class Dispatcher {
     });
   }
 
-  private finish(exchange: Exchange): void {
+  private record(exchange: Exchange): void {
     const { metrics, events, now } = this.options;
     const milliseconds = now() - exchange.startedMs;
     metrics.answered(exchange, milliseconds);
@@ -169,7 +205,8 @@ export class Dispatcher {
 
 /** @throws S3Error RequestHeaderSectionTooLarge */
 function checkHeaderSection(rawHeaders: readonly string[]): void {
-  let bytes = 0;
+  // Each line has a colon and its end, too.
+  let bytes = rawHeaders.length * 2;
   for (const text of rawHeaders) bytes += text.length;
   if (bytes > doorLimits.headerSectionBytesMax) {
     throw new S3Error('RequestHeaderSectionTooLarge', undefined, {

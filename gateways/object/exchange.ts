@@ -15,6 +15,8 @@ export class Exchange implements Transfer {
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
   private continued = false;
+  /** What the connection did to the request. */
+  brokenBy: S3Error | undefined;
 
   // --- known as the request is taken apart
   operation: OperationName | undefined;
@@ -54,9 +56,20 @@ export class Exchange implements Transfer {
     this.response.writeContinue();
   };
 
-  /** The client was never told to send its body, and so has not. */
-  get bodyHeldBack(): boolean {
-    return this.expectsContinue && !this.continued;
+  /** The client went away. */
+  get isGone(): boolean {
+    return this.request.socket.destroyed;
+  }
+
+  /** No more of the body comes: the client was never told to send it, stalled, or broke the framing. */
+  get bodyEnded(): boolean {
+    return this.brokenBy !== undefined || (this.expectsContinue && !this.continued);
+  }
+
+  /** The connection broke the request off; the error becomes the answer. */
+  breakOff(error: S3Error): void {
+    this.brokenBy = error;
+    this.body?.fail(error);
   }
 
   progressBytes(): number | undefined {
@@ -65,7 +78,7 @@ export class Exchange implements Transfer {
   }
 
   onStall(): void {
-    if (this.awaitsReader) this.response.socket?.destroy();
-    else this.body?.fail(new S3Error('RequestTimeout'));
+    if (this.awaitsReader) this.request.socket.destroy();
+    else this.breakOff(new S3Error('RequestTimeout'));
   }
 }

@@ -39,7 +39,13 @@ export interface ObjectGatewayOptions {
 
 /** What a small machine or a test sets otherwise than `doorLimits`. */
 export type DoorSettings = Record<
-  'connectionsMax' | 'requestsMax' | 'stallMs' | 'sweepMs' | 'keepAliveMs',
+  | 'connectionsMax'
+  | 'requestsMax'
+  | 'stallMs'
+  | 'sweepMs'
+  | 'keepAliveMs'
+  | 'lateAnswerMs'
+  | 'lateBeatMs',
   number
 >;
 
@@ -66,7 +72,7 @@ export async function openObjectGateway(options: ObjectGatewayOptions): Promise<
     listen: options.listen,
     connectionsMax: limits.connectionsMax,
     onRefused: () => metrics.connectionRefused(),
-    closeIdle: () => server.closeIdleConnections(),
+    isBusy: (socket) => dispatcher.isBusy(socket),
   });
   const metrics: DoorMetrics = new DoorMetrics(options.metrics, {
     connections: () => tcp.connections,
@@ -75,7 +81,12 @@ export async function openObjectGateway(options: ObjectGatewayOptions): Promise<
   const ids = new RequestIds();
   const scheme = options.tls === undefined ? 'http' : 'https';
   const dispatcher: Dispatcher = new Dispatcher({
-    door: { objects: options.objects, region: options.region, scheme },
+    door: {
+      objects: options.objects,
+      region: options.region,
+      scheme,
+      lateAnswerMs: limits.lateAnswerMs,
+    },
     domains: (options.domains ?? []).map((domain) => domain.toLowerCase()),
     authenticator: new Authenticator({
       identities: options.identities,
@@ -87,10 +98,12 @@ export async function openObjectGateway(options: ObjectGatewayOptions): Promise<
     metrics,
     events: options.events,
     requestsMax: limits.requestsMax,
+    lateBeatMs: limits.lateBeatMs,
     hostId: randomBytes(24).toString('base64'),
     now: () => performance.now(),
     nextRequestId: () => ids.next(),
     isDraining: () => tcp.draining,
+    onIdle: (socket) => tcp.idle(socket),
   });
   serveWith(server, dispatcher, metrics, ids);
   const { host, port } = await tcp.listen();
@@ -145,9 +158,11 @@ function serveWith(
     metrics.requestMalformed();
     const exchange = dispatcher.exchangeOn(socket);
     const answer = parserError(error);
-    // A request is being served: its body cannot go on, and its own answer says so.
-    if (exchange?.body !== undefined && !exchange.response.headersSent) exchange.body.fail(answer);
-    else refuseOnSocket(socket, answer, ids.next());
+    if (exchange === undefined) refuseOnSocket(socket, answer, ids.next());
+    // A request is being served: its body cannot go on, and its own answer says so …
+    else if (!exchange.response.headersSent) exchange.breakOff(answer);
+    // … or its answer is under way, and nothing else may get into it.
+    else socket.destroy();
   });
 }
 

@@ -5,7 +5,6 @@
 import { errorXml } from '../../protocols/s3/answer-documents.ts';
 import { withoutDeclaration } from '../../protocols/s3/xml-writer.ts';
 import { toS3Error } from './core-errors.ts';
-import { doorLimits } from './limits.ts';
 import { type Reply, xmlReply, xmlType } from './reply.ts';
 import type { S3Call } from './s3-call.ts';
 
@@ -15,14 +14,10 @@ export interface Finished {
 }
 
 /** @throws what `work` throws in time */
-export async function lateReply(
-  call: S3Call,
-  work: Promise<Finished>,
-  patienceMs: number = doorLimits.lateAnswerMs,
-): Promise<Reply> {
+export async function lateReply(call: S3Call, work: Promise<Finished>): Promise<Reply> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), patienceMs);
+    timer = setTimeout(() => resolve(undefined), call.lateAnswerMs);
   });
   try {
     const finished = await Promise.race([work, patience]);

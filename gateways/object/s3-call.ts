@@ -29,6 +29,8 @@ export interface Door {
   /** Region of the system: buckets are made in it. */
   readonly region: string;
   readonly scheme: 'http' | 'https';
+  /** How long an operation may take before its answer begins without it. */
+  readonly lateAnswerMs: number;
 }
 
 interface CallOptions {
@@ -47,6 +49,7 @@ export class S3Call {
   readonly keyText: string;
   readonly objects: ObjectStore;
   readonly region: string;
+  readonly lateAnswerMs: number;
   readonly exchange: Exchange;
   private readonly caller: Caller;
   private readonly scheme: string;
@@ -62,6 +65,7 @@ export class S3Call {
     this.keyText = address.key;
     this.objects = door.objects;
     this.region = door.region;
+    this.lateAnswerMs = door.lateAnswerMs;
     this.scheme = door.scheme;
   }
 
@@ -81,6 +85,7 @@ export class S3Call {
 
   private openBody(contentBytesMax: number, options: BodyOptions): RequestBody {
     const { request, caller, exchange } = this;
+    if (exchange.brokenBy !== undefined) throw exchange.brokenBy;
     const { payload, signing } = caller;
     const receiver = receiveBody({ request, payload, signing, contentBytesMax, ...options });
     if (!receiver.ok) throw receiver.error;

@@ -3,7 +3,6 @@
 // still sends a body that nobody will read, the answer goes out first and the rest is read over for a while:
 // closing at once would reset the connection and take the answer with it.
 
-import type { ServerResponse } from 'node:http';
 import { xmlDeclaration } from '../../protocols/s3/xml-writer.ts';
 import type { Exchange } from './exchange.ts';
 import { doorLimits } from './limits.ts';
@@ -14,6 +13,8 @@ export interface SendOptions {
   readonly common: readonly string[];
   /** No further request is wanted on the connection. */
   readonly lastOfConnection: boolean;
+  /** Pause between the blanks of a late answer. */
+  readonly lateBeatMs: number;
 }
 
 /** Resolves when the answer is complete or the connection gone. @throws what the content throws */
@@ -25,11 +26,11 @@ export async function sendReply(
   const { response } = exchange;
   exchange.status = reply.status;
   try {
-    if (response.destroyed || response.socket === null) return;
+    if (exchange.isGone) return;
     const unread = unreadBody(exchange);
     if (options.lastOfConnection || unread !== 'none') response.shouldKeepAlive = false;
     const headers = [...options.common, ...reply.headers];
-    if (reply.late !== undefined) await sendLate(exchange, reply.status, headers, reply.late);
+    if (reply.late !== undefined) await sendLate(exchange, reply, headers, options.lateBeatMs);
     else if (reply.content !== undefined)
       await sendContent(exchange, reply.status, headers, reply.content);
     else await sendDocument(exchange, reply, headers, unread === 'coming');
@@ -38,11 +39,11 @@ export async function sendReply(
   }
 }
 
-/** held: the client waits for a 100 that never comes; coming: it sends more than is worth reading over. */
+/** held: nothing more of it comes; coming: more than is worth reading over. */
 function unreadBody(exchange: Exchange): 'none' | 'held' | 'coming' {
   const { request } = exchange;
   if (request.complete) return 'none';
-  if (exchange.bodyHeldBack) return 'held';
+  if (exchange.bodyEnded) return 'held';
   const length = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
   return length <= doorLimits.skipBytesMax ? 'none' : 'coming';
 }
@@ -122,7 +123,7 @@ async function sendContent(
     if (sentBytes < content.lengthBytes) throw new Error('content ended before its length');
     response.end();
   } catch (error) {
-    response.socket?.destroy();
+    exchange.request.socket.destroy();
     throw error;
   }
 }
@@ -136,40 +137,42 @@ async function writePiece(exchange: Exchange, piece: Uint8Array): Promise<boolea
     exchange.sentBytes += slice.length;
     if (room) continue;
     exchange.awaitsReader = true;
-    await drained(response);
+    await drained(exchange);
     exchange.awaitsReader = false;
-    if (response.destroyed) return false;
+    if (exchange.isGone) return false;
   }
   return true;
 }
 
-function drained(response: ServerResponse): Promise<void> {
+/** Until there is room again, or the connection ends. The request's socket is asked: an answer that waits for
+ *  earlier ones on its connection has none yet. */
+function drained({ request, response }: Exchange): Promise<void> {
+  const { socket } = request;
   return new Promise((resolve) => {
-    if (response.destroyed) {
-      resolve();
-      return;
-    }
     const done = (): void => {
-      response.off('drain', done).off('close', done);
+      response.off('drain', done);
+      socket.off('close', done);
       resolve();
     };
-    response.on('drain', done).on('close', done);
+    response.on('drain', done);
+    socket.on('close', done);
+    if (socket.destroyed) done();
   });
 }
 
 /** The head, the XML declaration, then a blank now and then until the document is known. */
 async function sendLate(
   exchange: Exchange,
-  status: number,
+  { status, late }: Reply,
   headers: string[],
-  late: Promise<string>,
+  beatMs: number,
 ): Promise<void> {
   const { response } = exchange;
   response.writeHead(status, headers);
   response.write(xmlDeclaration);
-  const beat = setInterval(() => response.write(' '), doorLimits.lateBeatMs);
+  const beat = setInterval(() => response.write(' '), beatMs);
   try {
-    const document = await late;
+    const document = (await late) ?? '';
     exchange.sentBytes += document.length;
     response.end(document);
   } finally {

@@ -1,6 +1,6 @@
 // What every door's listening server needs, whatever it speaks: listen, a bound on connections, and a
-// graceful stop. It knows sockets, not requests: what is idle and may be closed at once, the protocol above
-// tells through `closeIdle`.
+// graceful stop. It knows sockets, not requests: the protocol above says which connections serve one, and
+// when a connection has served its last.
 
 import type { Server, Socket } from 'node:net';
 import { type ListenTarget, listenOn } from '../roles/listen.ts';
@@ -13,8 +13,8 @@ export interface TcpServerOptions {
   readonly connectionsMax: number;
   /** A connection was refused for the bound. */
   onRefused?(): void;
-  /** Closes the connections that serve nothing; called once, when draining begins. */
-  closeIdle?(): void;
+  /** Whether a connection serves a request: draining lets it finish. */
+  isBusy(socket: Socket): boolean;
 }
 
 export class TcpServer {
@@ -49,12 +49,17 @@ export class TcpServer {
     return listenOn(this.options.server, this.options.listen);
   }
 
+  /** A connection serves nothing any more: while draining it ends once its answer is out. */
+  idle(socket: Socket): void {
+    if (this.stopping) socket.destroySoon();
+  }
+
   /** Stops listening in the calling turn, closes idle connections and waits for the busy ones to end. */
   drain(): Promise<void> {
     if (!this.stopping) {
       this.stopping = true;
       this.options.server.close();
-      this.options.closeIdle?.();
+      for (const socket of this.sockets) if (!this.options.isBusy(socket)) socket.destroy();
     }
     return this.closed;
   }

@@ -18,6 +18,7 @@ import {
   type ListedObject,
   type ObjectBody,
   type ObjectChecksum,
+  type ObjectContent,
   type ObjectHead,
   type ObjectInfo,
   type ObjectStore,
@@ -176,7 +177,7 @@ export class MemoryObjects implements ObjectStore {
     return { info, ...resolveRange(request.range, info), partial: true };
   }
 
-  async get(who: Principal, request: ReadRequest) {
+  async get(who: Principal, request: ReadRequest): Promise<ObjectContent> {
     const head = await this.head(who, request);
     const { bytes } = this.stored(who, request);
     const { firstByte, lengthBytes } = head;
