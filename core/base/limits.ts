@@ -166,6 +166,13 @@ export const limits = {
   /** Items that the janitor works on at the same time, so that they share a group commit. */
   janitorParallel: 16,
   janitorIntervalMs: 500,
+  /** Pause between steps while there is work: the janitor never takes more than a share of the process. */
+  janitorBusyMs: 20,
+  /** References of one epoch, and references that wait for the read leases, about 100 bytes each. */
+  janitorBatchMax: 1000,
+  janitorWaitingMax: 50_000,
+  /** A round over all chunks, in search of unknown ones, begins this long after the last one ended. */
+  janitorUnknownRoundMs: 10 * 60_000,
   /** Chunks that metadata does not know are kept this long before they are removed. */
   quarantineMs: 24 * 3600_000,
 

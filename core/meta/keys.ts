@@ -343,6 +343,11 @@ export function decodeUploadKey(key: Uint8Array): UploadName & { state: UploadSt
   };
 }
 
+/** Open uploads of every bucket. */
+export function uploadsOfAllRange(): KeyRange {
+  return rangeOf(Buffer.from(uploadLead('open')));
+}
+
 export function partKey(upload: number, partNumber: number): Buffer {
   const number = Buffer.allocUnsafe(4);
   number.writeUInt32BE(partNumber);

@@ -5,12 +5,13 @@ import { CoreError } from '../base/errors.ts';
 import { id } from '../base/ids.ts';
 import type { BlobId, SessionId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
-import type { Clock, Timer } from '../env/clock.ts';
+import type { Clock } from '../env/clock.ts';
 import type { Events } from '../env/events.ts';
 import type { Hasher } from '../env/hasher.ts';
 import type { Rng } from '../env/rng.ts';
 import type { RpcRegistry } from '../rpc/call.ts';
 import * as calls from './calls.ts';
+import { Janitor } from './janitor/janitor.ts';
 import { CompletedParts, DeleteItems, ListPage, UploadsPage } from './messages.ts';
 import type { Layout } from './messages.ts';
 import type { MetaStore } from './meta-store.ts';
@@ -29,6 +30,7 @@ import * as removes from './namespace/remove.ts';
 import { OwnSession, Sessions } from './namespace/sessions.ts';
 import { Turns } from './namespace/turns.ts';
 import * as uploads from './namespace/uploads.ts';
+import { Repeater } from './repeater.ts';
 
 export interface NamespaceOptions {
   readonly store: MetaStore;
@@ -40,6 +42,8 @@ export interface NamespaceOptions {
   readonly local?: LocalChunks;
   /** Layout of new blobs of objects; one chain and limits.objectChunkBytes when absent. */
   readonly layout?: Layout;
+  /** Runs the janitor by itself; true when absent. */
+  readonly janitor?: boolean;
 }
 
 const oneChain: Layout = {
@@ -52,11 +56,24 @@ const oneChain: Layout = {
 
 export class NamespaceService {
   readonly context: NamespaceContext;
-  private readonly renewal: Renewal;
+  readonly janitor: Janitor;
+  private readonly repeaters: readonly Repeater[];
 
-  private constructor(context: NamespaceContext) {
+  private constructor(context: NamespaceContext, collects: boolean) {
     this.context = context;
-    this.renewal = new Renewal(context);
+    this.janitor = new Janitor(context);
+    const renewal = new Repeater(context.clock, context.events, 'meta.renewal', async () => {
+      await context.own.renew();
+      return limits.sessionLeaseMs / 3;
+    });
+    const collection = new Repeater(context.clock, context.events, 'meta.janitor', async () => {
+      const done = await this.janitor.step();
+      await context.store.maintain();
+      return done > 0 ? limits.janitorBusyMs : limits.janitorIntervalMs;
+    });
+    this.repeaters = collects ? [renewal, collection] : [renewal];
+    renewal.start(limits.sessionLeaseMs / 3);
+    if (collects) collection.start(limits.janitorIntervalMs);
   }
 
   /** Opens this process's own session and starts to renew it. */
@@ -78,44 +95,13 @@ export class NamespaceService {
       turns: new Turns(),
       leases: new ReadLeases(clock.now()),
     };
-    return new NamespaceService(context);
+    return new NamespaceService(context, options.janitor ?? true);
   }
 
-  /** Stops the timers and ends this process's own session. The store stays open. */
+  /** Stops the timers, waits for what they run, and ends this process's own session. The store stays open. */
   async close(): Promise<void> {
-    this.renewal.stop();
+    await Promise.all(this.repeaters.map((repeater) => repeater.stop()));
     await this.context.own.end();
-  }
-}
-
-/** Renews the own session every third of its lease. */
-class Renewal {
-  private readonly context: NamespaceContext;
-  private timer: Timer | undefined;
-  private stopped = false;
-
-  constructor(context: NamespaceContext) {
-    this.context = context;
-    this.arm();
-  }
-
-  stop(): void {
-    this.stopped = true;
-    this.timer?.cancel();
-  }
-
-  private arm(): void {
-    if (this.stopped) return;
-    this.timer = this.context.clock.after(limits.sessionLeaseMs / 3, () => void this.run());
-  }
-
-  private async run(): Promise<void> {
-    try {
-      await this.context.own.renew();
-    } catch (error) {
-      this.context.events.emit('warn', 'meta.renew-failed', { error: String(error) });
-    }
-    this.arm();
   }
 }
 

@@ -121,7 +121,18 @@ export class MemoryChunks implements ChunkStore {
   }
 }
 
+const states = new WeakMap<Buffer, ChunkState>();
+
 function stateOf(bytes: Buffer): ChunkState {
+  let state = states.get(bytes);
+  if (state === undefined) {
+    state = freshState(bytes);
+    states.set(bytes, state);
+  }
+  return state;
+}
+
+function freshState(bytes: Buffer): ChunkState {
   return {
     version: 1 as UpdateVer,
     chainVersion: 1 as ChainVer,

@@ -16,6 +16,8 @@ import * as calls from '../../../../core/meta/calls.ts';
 import { DeleteItems, ListPage } from '../../../../core/meta/messages.ts';
 import type { DeleteResult, Layout, Who, WrittenBlob } from '../../../../core/meta/messages.ts';
 import type { MetaStore } from '../../../../core/meta/meta-store.ts';
+import { checkNamespace } from '../../../../core/meta/fsck/fsck.ts';
+import type { FsckReport } from '../../../../core/meta/fsck/fsck.ts';
 import { NamespaceService, registerNamespaceCalls } from '../../../../core/meta/service.ts';
 import { openMemoryMetaStore } from '../../../../core/meta/store/memory-store.ts';
 import { CallTable } from '../../../../core/rpc/call-table.ts';
@@ -110,6 +112,7 @@ export class Fixture {
       hasher: nodeHasher,
       events,
       ...local,
+      janitor: false,
     });
     const fixture = new Fixture(store, service, clock, bugs, chunks);
     await fixture.openSession();
@@ -281,7 +284,22 @@ export class Fixture {
     return ListPage.decode(payload);
   }
 
+  /** Runs the janitor until nothing is left to do, letting the read leases pass. */
+  async clean(): Promise<void> {
+    for (let idle = 0; idle < 3;) {
+      idle = (await this.service.janitor.step()) === 0 ? idle + 1 : 0;
+      await this.clock.advance(limits.readLeaseMs);
+      await this.service.context.own.renew();
+      await this.ask(calls.renewSession, { session: this.session }).catch(() => undefined);
+    }
+  }
+
+  fsck(): Promise<FsckReport> {
+    return checkNamespace(this.store, { chunks: this.chunks, target });
+  }
+
   async close(): Promise<void> {
+    assert.deepEqual((await this.fsck()).findings, []);
     await this.service.close();
     await this.store.close();
     assert.deepEqual(this.bugs, []);
