@@ -50,12 +50,10 @@ export async function openJournal(options: JournalOptions): Promise<DiskJournal>
   const ring = await (superblock === undefined
     ? createRing(options, path)
     : openRing(options, superblock));
-  const end = await replay(options, ring);
-  for (const user of users) {
-    // oxlint-disable-next-line no-await-in-loop -- in the order given: later users may build on earlier ones
-    await user.replayed();
-  }
-  if (!ring.hasFree) await freeSegments(options, ring, end);
+  const end = await recover(options, ring).catch(async (error: unknown) => {
+    await ring.close();
+    throw error;
+  });
   events.emit('info', 'journal-open', {
     directory,
     records: end.records,
@@ -63,6 +61,16 @@ export async function openJournal(options: JournalOptions): Promise<DiskJournal>
     segments: ring.count,
   });
   return new DiskJournal({ ring, users, clock, events, end });
+}
+
+async function recover(options: JournalOptions, ring: SegmentRing): Promise<JournalEnd> {
+  const end = await replay(options, ring);
+  for (const user of options.users) {
+    // oxlint-disable-next-line no-await-in-loop -- in the order given: later users may build on earlier ones
+    await user.replayed();
+  }
+  if (!ring.hasFree) await freeSegments(options, ring, end);
+  return end;
 }
 
 async function createRing(options: JournalOptions, path: string): Promise<SegmentRing> {
@@ -107,14 +115,30 @@ async function refuseWithoutSuperblock(options: JournalOptions, path: string): P
 }
 
 async function openRing(options: JournalOptions, superblock: SuperblockFile): Promise<SegmentRing> {
-  const { disk, directory } = options;
-  const count = superblock.current.segments;
-  const slots = (await disk.list(directory))
-    .map(segmentSlot)
-    .filter((slot) => slot !== undefined)
-    .toSorted((a, b) => a - b);
   const segments: Segment[] = [];
-  for (let slot = 0; slot < Math.max(count, (slots.at(-1) ?? 0) + 1); slot++) {
+  try {
+    await openSegments(options, superblock, segments);
+    // Rule 6: what survived only in the page cache must not be shown and then lost.
+    await Promise.all(segments.map(({ file }) => file.sync()));
+    await options.disk.syncDir(options.directory);
+  } catch (error) {
+    await Promise.all(
+      [superblock, ...segments.map(({ file }) => file)].map((each) => each.close()),
+    );
+    throw error;
+  }
+  return new SegmentRing(ringOptions(options), superblock, segments);
+}
+
+/** Opens what the superblock counts into `segments` and removes what an interrupted growth left. */
+async function openSegments(
+  { disk, directory }: JournalOptions,
+  superblock: SuperblockFile,
+  segments: Segment[],
+): Promise<void> {
+  const count = superblock.current.segments;
+  const found = (await disk.list(directory)).map(segmentSlot).filter((slot) => slot !== undefined);
+  for (let slot = 0; slot < Math.max(count, ...found.map((each) => each + 1)); slot++) {
     const path = `${directory}/${segmentName(slot)}`;
     // oxlint-disable no-await-in-loop -- one file after another
     const segment = await openSegment(disk, path).catch((error: unknown) => {
@@ -125,7 +149,6 @@ async function openRing(options: JournalOptions, superblock: SuperblockFile): Pr
       if (segment === undefined) throw missing(path);
       segments.push(segment);
     } else if (segment !== undefined) {
-      // Left by a growth that was interrupted before the superblock counted it.
       await segment.file.close();
       if (segment.header !== undefined)
         throw damaged(superblock.path, 0, `${path} is in use, but the superblock does not know it`);
@@ -133,10 +156,6 @@ async function openRing(options: JournalOptions, superblock: SuperblockFile): Pr
     }
     // oxlint-enable no-await-in-loop
   }
-  // Rule 6: what survived only in the page cache must not be shown and then lost.
-  await Promise.all(segments.map(({ file }) => file.sync()));
-  await disk.syncDir(directory);
-  return new SegmentRing(ringOptions(options), superblock, segments);
 }
 
 function ringOptions(options: JournalOptions): ConstructorParameters<typeof SegmentRing>[0] {

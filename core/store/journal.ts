@@ -242,6 +242,8 @@ export class DiskJournal implements Journal {
   }
 
   private async runCheckpoint(): Promise<void> {
+    // Out of any `onDurable`: those of the whole group have then run.
+    await Promise.resolve();
     const start = this.tail;
     if (this.lastUserNumber < this.ring.superblock.current.number) return;
     const below = start.number as RecordNumber;

@@ -36,9 +36,4 @@ export class RowCache {
     this.young = new Map();
     this.youngBytes = 0;
   }
-
-  delete(key: string): void {
-    this.young.delete(key);
-    this.old.delete(key);
-  }
 }

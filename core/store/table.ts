@@ -80,9 +80,8 @@ export class JournaledTable implements Table {
     assert(number >= this.applied, `record ${number} applied after ${this.applied}`);
     this.applied = number;
     for (const { key, value } of mutations) {
-      const text = asBuffer(key).toString('latin1');
-      this.active.set(text, value === undefined ? null : Buffer.from(value));
-      this.cache.delete(text);
+      const copy = value === undefined ? null : Buffer.from(value);
+      this.active.set(asBuffer(key).toString('latin1'), copy);
     }
     if (this.largeReported || this.overlayBytes <= this.overlayBytesMax) return;
     this.largeReported = true;
@@ -116,9 +115,8 @@ export class JournaledTable implements Table {
     this.frozen = undefined;
     this.drops++;
     this.largeReported = false;
-    // What was written lately is read soon.
-    for (const [key, value] of frozen.entries())
-      if (this.active.get(key) === undefined) this.cache.set(key, value);
+    // What was written lately is read soon; and the cache may hold what these rows replaced.
+    for (const [key, value] of frozen.entries()) this.cache.set(key, value);
   }
 
   // --- reads -------------------------------------------------------------------------------------
@@ -157,7 +155,8 @@ export class JournaledTable implements Table {
     return found.map((value) => value ?? undefined);
   }
 
-  /** Verifies a row and caches it, unless the key was written since the read began. */
+  /** Verifies a row and caches it, unless a flush ended since the read began: the row may be from before.
+   *  A change that came since is in an overlay, before the cache, and replaces the cached row when flushed. */
   private loaded(
     text: string,
     key: Buffer,
@@ -165,11 +164,7 @@ export class JournaledTable implements Table {
     drops: number,
   ): Uint8Array | undefined {
     const value = row === undefined ? undefined : this.decode(key, row);
-    const current =
-      drops === this.drops &&
-      this.active.get(text) === undefined &&
-      this.frozen?.get(text) === undefined;
-    if (current) this.cache.set(text, value ?? null);
+    if (drops === this.drops) this.cache.set(text, value ?? null);
     return value;
   }
 

@@ -13,6 +13,7 @@ interface Batch {
 
 export interface SimKvOptions {
   readonly trace?: Trace;
+  /** Time before an operation takes effect and, as 'answer', before its result is seen; a microtask when absent. */
   readonly delay?: (operation: string) => Promise<void>;
 }
 
@@ -39,12 +40,16 @@ export class SimKv implements Kv {
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     await this.perform('get');
-    return copied(this.seen.get(text(key)));
+    const value = copied(this.seen.get(text(key)));
+    await this.perform('answer');
+    return value;
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     await this.perform('get');
-    return keys.map((key) => copied(this.seen.get(text(key))));
+    const values = keys.map((key) => copied(this.seen.get(text(key))));
+    await this.perform('answer');
+    return values;
   }
 
   async range({ from, to, reverse = false, limit }: KvRange): Promise<KvEntry[]> {
@@ -52,9 +57,11 @@ export class SimKv implements Kv {
     this.sorted ??= [...this.seen.keys()].toSorted(compareText);
     const found = this.sorted.filter((key) => key >= text(from) && key < text(to));
     if (reverse) found.reverse();
-    return found
+    const page = found
       .slice(0, limit)
-      .map((key) => [bytes(key), Buffer.from(this.seen.get(key) as Uint8Array)]);
+      .map((key): KvEntry => [bytes(key), Buffer.from(this.seen.get(key) as Uint8Array)]);
+    await this.perform('answer');
+    return page;
   }
 
   async batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void> {

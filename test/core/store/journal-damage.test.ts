@@ -4,8 +4,13 @@ import { CoreError, isCoreError } from '../../../core/base/errors.ts';
 import { KiB } from '../../../core/base/limits.ts';
 import type { EventFields } from '../../../core/env/events.ts';
 import { pageBytes } from '../../../core/store/journal-format.ts';
-import { encodeSuperblock, decodeSuperblock } from '../../../core/store/journal-format.ts';
+import {
+  decodeSuperblock,
+  encodeSegmentHeader,
+  encodeSuperblock,
+} from '../../../core/store/journal-format.ts';
 import type { Superblock } from '../../../core/store/journal-format.ts';
+import { Group, GroupEncoder } from '../../../core/store/journal-group.ts';
 import { recordKind } from '../../../core/store/types.ts';
 import { crc32c } from '../../../core/base/crc32c.ts';
 import { SimClock } from '../../sim/clock.ts';
@@ -26,6 +31,9 @@ async function putAll({ journal }: Opened, texts: readonly string[]): Promise<vo
     await journal.append(recordKind.chunk, textParts(text)).durable;
   }
 }
+
+const numbered = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `record ${index + 1}`);
 
 /** A journal with three groups, closed. */
 async function smallJournal(): Promise<SimDisk> {
@@ -150,6 +158,70 @@ describe('journal: damage is refused or harmless', () => {
     await overwrite(torn, 'journal/segment-000', 3 * pageBytes, Buffer.alloc(pageBytes));
     assert.deepEqual((await openOn(torn)).user.texts, ['one', 'two']);
   });
+
+  test('a position is given back only when losing the new superblock would be noticed', async () => {
+    const disk = new SimDisk();
+    const opened = await openOn(disk, { segmentsMin: 2 });
+    await putAll(opened, ['one', 'two']);
+    const after: SimDisk[] = [];
+    opened.user.checkpointed = () => void after.push(disk.crash(() => false));
+    await opened.journal.checkpoint();
+    const [crashed] = after;
+    assert.ok(crashed !== undefined);
+    crashed.flip('journal/superblock', (superblockOf(crashed).sequence % 2) * pageBytes + 40);
+    await assert.rejects(openOn(crashed), refused(/superblock is damaged at offset/));
+  });
+
+  test('a segment header alone shows that a newer superblock was in use', async () => {
+    const disk = new SimDisk();
+    const opened = await openOn(disk, { segmentsMin: 2 });
+    await putAll(opened, ['one', 'two']);
+    await opened.journal.checkpoint();
+    const superblock = superblockOf(disk);
+    const header = { salt: superblock.salt, first: 3, firstGroup: 3, bytes: 32 * KiB };
+    const next = { ...header, generation: 2, previous: 1, sequence: superblock.sequence };
+    await overwrite(disk, 'journal/segment-001', 0, encodeSegmentHeader(next));
+    await overwrite(disk, 'journal/segment-000', 3 * pageBytes, Buffer.alloc(pageBytes));
+    disk.flip('journal/superblock', (superblock.sequence % 2) * pageBytes + 40);
+    await assert.rejects(openOn(disk), refused(/superblock is damaged at offset/));
+  });
+
+  test('damage in an earlier segment names the record and what proves it', async () => {
+    const disk = new SimDisk();
+    const opened = await openOn(disk, { segmentsMin: 2 });
+    opened.user.gate = () => new Promise(() => undefined);
+    await putAll(opened, numbered(9));
+    const last = disk.copy();
+    disk.flip('journal/segment-000', 7 * pageBytes + 33);
+    const pattern = /segment-000 is damaged.*record 7 .*segment-001 continues at record 8/;
+    await assert.rejects(openOn(disk), refused(pattern));
+    // The chain's link, too: what follows must begin where the segment ended.
+    const { salt } = superblockOf(last);
+    const header = { salt, generation: 2, previous: 1, sequence: 1, bytes: 32 * KiB };
+    const early = encodeSegmentHeader({ ...header, first: 6, firstGroup: 8 });
+    await overwrite(last, 'journal/segment-001', 0, early);
+    await assert.rejects(openOn(last), refused(/segment-001 is damaged|record 6 does not match/));
+  });
+
+  // Remains of an attempt whose segment header was lost: same segment, same number, whole and valid.
+  for (const [name, generation, group, first] of [
+    ['an earlier use of the segment', 7, 2, 2],
+    ['an earlier group', 1, 1, 2],
+    ['another number', 1, 2, 3],
+  ] as const) {
+    test(`a whole record of ${name} behind the end is not replayed`, async () => {
+      const disk = new SimDisk();
+      await putAll(await openOn(disk, { segmentsMin: 2 }), ['one']);
+      const stale = new Group(first);
+      const parts = textParts('stale');
+      stale.add({ kind: recordKind.chunk, parts, payloadBytes: 5, onDurable: undefined });
+      const { salt } = superblockOf(disk);
+      const place = { salt, generation, group, segmentHeader: undefined };
+      const bytes = Buffer.concat(new GroupEncoder().encode(stale, place));
+      await overwrite(disk, 'journal/segment-000', 2 * pageBytes, bytes);
+      assert.deepEqual((await openOn(disk)).user.texts, ['one']);
+    });
+  }
 
   const damages: [string, RegExp, Damage][] = [
     ['a missing superblock', /superblock is missing/, (disk) => disk.remove('journal/superblock')],

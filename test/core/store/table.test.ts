@@ -7,6 +7,9 @@ import { silentEvents } from '../../../core/env/events.ts';
 import type { Kv, KvEntry, KvMutation } from '../../../core/env/kv.ts';
 import type { JournaledTable } from '../../../core/store/table.ts';
 import { openTable } from '../../../core/store/table.ts';
+import { Overlay } from '../../../core/store/table-overlay.ts';
+import { RangeMerge } from '../../../core/store/table-range.ts';
+import { drained } from '../../sim/clock.ts';
 import { SimKv } from '../../sim/kv.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -111,12 +114,77 @@ describe('journaled table', () => {
     row[4] = (row[4] as number) ^ 1;
     flipped.damage(bytes('tc'), row);
     const damaged = await open(flipped);
+    const moved = kv.copy();
+    moved.damage(bytes('ta'), await kv.get(bytes('tc')));
+    await assert.rejects(
+      async () => (await open(moved)).get(bytes('a')),
+      (error) => isCoreError(error, 'CORRUPT'),
+    );
     const corrupt = (error: unknown): boolean =>
       isCoreError(error, 'CORRUPT') && error.message.includes(bytes('c').toString('hex'));
     await assert.rejects(async () => damaged.get(bytes('c')), corrupt);
     await assert.rejects(damaged.getMany([bytes('a'), bytes('c')]), corrupt);
     await assert.rejects(damaged.range(all), corrupt);
     assert.deepEqual((await damaged.verify()).damaged.map(text), ['c']);
+  });
+
+  test('verify goes on beside flushes that change what it has read', async () => {
+    const kv = new SimKv();
+    const table = await open(kv);
+    const keys = Array.from({ length: 2500 }, (_, index) => String(index).padStart(5, '0'));
+    table.apply(
+      number(1),
+      keys.map((key) => put(key, 'v')),
+    );
+    await table.flush(number(2));
+    const check = table.verify();
+    table.apply(number(2), [put('00001', 'changed'), del('00002'), put('00003a', 'new')]);
+    table.apply(number(2), [put('02400', 'changed'), del('02401'), put('02402a', 'new')]);
+    await table.flush(number(3));
+    const { ok, rows } = await check;
+    assert.deepEqual({ ok, rows }, { ok: true, rows: 2500 });
+  });
+
+  test('a merge does not pass what it has read of the Kv', () => {
+    const bounds = { from: bytes(''), to: bytes('zz'), reverse: false, limit: 2 };
+    const merge = new RangeMerge(bounds, { prefix: bytes('t'), decode: (_, row) => row });
+    const overlay = new Overlay();
+    merge.add(
+      [
+        [bytes('ta'), bytes('1')],
+        [bytes('tb'), bytes('1')],
+      ],
+      overlay,
+      undefined,
+    );
+    overlay.set('a', null);
+    overlay.set('z', bytes('2'));
+    assert.equal(merge.result(overlay, undefined), undefined);
+    merge.add([[bytes('tc'), bytes('1')]], overlay, undefined);
+    assert.deepEqual(shown(merge.result(overlay, undefined) ?? []), ['b=1', 'c=1']);
+  });
+
+  test('a read that began before a flush ended does not stay in the cache', async () => {
+    const gate: { open?: () => void } = {};
+    let held: Promise<void> | undefined;
+    const kv = new SimKv({
+      delay: (operation) => (operation === 'answer' && held) || Promise.resolve(),
+    });
+    const table = await open(kv);
+    table.apply(number(1), [put('k', '1')]);
+    await table.flush(number(2));
+    const fresh = await open(kv);
+    held = new Promise((resolve) => {
+      gate.open = resolve;
+    });
+    const early = fresh.get(bytes('k'));
+    await drained();
+    held = undefined;
+    fresh.apply(number(2), [put('k', '2')]);
+    await fresh.flush(number(3));
+    gate.open?.();
+    assert.equal(text((await early) as Uint8Array), '1');
+    assert.equal(text((await fresh.get(bytes('k'))) as Uint8Array), '2');
   });
 
   test('asks for a checkpoint once when the overlay is large', async () => {
