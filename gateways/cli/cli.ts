@@ -69,8 +69,9 @@ function report(command: Command, error: unknown, io: Io): number {
     io.err(`${name}: ${error.message}\nsee: ${name} --help\n`);
     return 2;
   }
-  if (isCoreError(error) && error.errorName !== 'INTERNAL') {
-    io.err(`${name}: ${error.message}\n`);
+  if (isCoreError(error)) {
+    const bug = error.errorName === 'INTERNAL' ? ' (a bug: the log says more)' : '';
+    io.err(`${name}: ${error.message}${bug}\n`);
     return 1;
   }
   io.err(`${name}: this is a bug\n${(error as Error)?.stack ?? String(error)}\n`);

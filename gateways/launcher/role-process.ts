@@ -165,7 +165,10 @@ export class RoleProcess {
     if (!drained) this.noteCrash(code, signal);
     if (this.stopping || this.first !== undefined) {
       this.enter('STOPPED');
-      this.first?.reject(this.failure ?? new CoreError('INTERNAL', this.reason ?? 'ended'));
+      this.first?.reject(
+        this.failure ??
+          new CoreError('UNAVAILABLE', `${this.role} ended while it started: ${this.reason}`),
+      );
       this.onStopped();
       return;
     }

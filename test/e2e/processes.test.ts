@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { SystemStatus } from '../../gateways/launcher/status.ts';
 import { type Lampyr, startLampyr } from '../tools/lampyr.ts';
@@ -84,6 +85,19 @@ describe('processes', () => {
     assert.equal(existsSync(join(data, 'endpoints.json')), false);
   });
 
+  test('SIGTERM to npm start drains and exits 0', async (context) => {
+    const data = join(temporaryDirectory(context), 'data');
+    const system = start(context, ['start', '-s', '--', '--json', '--data', data, ...anyPorts], {
+      program: ['npm'],
+      cwd: new URL('../../../', import.meta.url).pathname,
+    });
+    const { s3 } = JSON.parse(await system.until('\n')) as { s3: string };
+    system.process.kill('SIGTERM');
+    const { code, err } = await system.ended;
+    assert.equal(code, 0, err);
+    await assert.rejects(fetch(s3));
+  });
+
   test('the secret is shown at the first start only', async (context) => {
     const data = join(temporaryDirectory(context), 'data');
     const outputs: string[] = [];
@@ -148,7 +162,7 @@ describe('processes', () => {
     context.after(() => third.killAll());
     assert.equal(await get(client(third.endpoints.s3, third), 'key'), 'value');
     assert.equal(new URL(third.endpoints.s3).port, port);
-    for (const pid of children) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+    await Promise.all(children.map((pid) => gone(pid)));
     assert.equal(await third.stop(), 0);
   });
 
@@ -217,6 +231,28 @@ describe('processes', () => {
     assert.equal(await stop(system), 0);
   });
 });
+
+/** @throws AssertionError when the process still runs after 20 s */
+async function gone(pid: number): Promise<void> {
+  const until = performance.now() + 20_000;
+  for (;;) {
+    // A zombie, which a container without an init process keeps, runs no more.
+    const stat = statOf(pid);
+    if (stat === '' || / Z /.test(stat)) return;
+    assert.ok(performance.now() < until, `process ${pid} outlives its launcher: ${stat}`);
+    // oxlint-disable-next-line no-await-in-loop -- polling
+    await delay(50);
+  }
+}
+
+/** Empty when the process is gone, in whatever words the kernel says so. */
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 async function stop(system: Running): Promise<number | null> {
   system.process.kill('SIGTERM');
