@@ -36,6 +36,10 @@ export const awsEnvironment = (lampyr: Lampyr): NodeJS.ProcessEnv => ({
   AWS_EC2_METADATA_DISABLED: 'true',
   AWS_CONFIG_FILE: '/dev/null',
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+  // Another system's settings would otherwise reach clients that speak plain HTTP to loopback.
+  AWS_CA_BUNDLE: undefined,
+  AWS_ENDPOINT_URL: undefined,
+  AWS_PROFILE: undefined,
 });
 
 async function command(
