@@ -93,7 +93,8 @@ export class NamespaceService {
       own,
       numbers: new Numbers(store),
       turns: new Turns(),
-      leases: new ReadLeases(clock.now()),
+      // Session numbers grow and are never reused, so this one orders the starts of cores.
+      leases: new ReadLeases(clock.now(), own.session),
     };
     return new NamespaceService(context, options.janitor ?? true);
   }

@@ -3,10 +3,15 @@
 // The present epoch is stated in every answer that resolves content. Garbage first seen in epoch e may be in
 // use by reads that resolved in epochs up to e; it is freed when every lease states a later one. Invariant: a
 // read that runs resolved at or after its process's `oldestEpoch`, or its lease has ended and its stream fails.
+// Epochs go on where an earlier core may have been: readers outlive a core, and what they stated stays stated.
 
+import { assert } from '../../base/assert.ts';
 import { CoreError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { mark } from '../../base/mark.ts';
+
+/** An epoch ends when the janitor has seen garbage, once a second at most: years of them. */
+const epochsPerStart = 2 ** 28;
 
 interface Lease {
   /** The oldest epoch at which a read of the process may have resolved. */
@@ -25,12 +30,15 @@ export class ReadLeases {
   /** Reads inside this process, by the epoch at which they began. */
   private readonly holds = new Map<number, number>();
   private readonly startedMs: number;
-  private present = 1;
+  private present: number;
   /** Newest epoch whose garbage was freed. */
   private freed = 0;
 
-  constructor(nowMs: number) {
+  /** `start`: a number that every start of the core has for itself, later ones larger. */
+  constructor(nowMs: number, start: number) {
     this.startedMs = nowMs;
+    this.present = start * epochsPerStart + 1;
+    assert(Number.isSafeInteger(this.present + epochsPerStart), `epochs of start ${start}`);
   }
 
   get epoch(): number {
