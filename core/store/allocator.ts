@@ -10,13 +10,14 @@
 import { assert } from '../base/assert.ts';
 import { mark } from '../base/mark.ts';
 import { Epochs } from './epochs.ts';
+import { Queue } from './queue.ts';
 import { type Position, blockOf, positionOf, slabOf } from './position.ts';
 import { Slab } from './slab.ts';
 
 /** Journaled bytes of a block: the newest record that carries some, and the end of the farthest. */
 interface Warm {
-  readonly record: number;
-  readonly end: number;
+  record: number;
+  end: number;
   /** Free but for its warmth: on the stack of its class. */
   idle: boolean;
 }
@@ -26,7 +27,7 @@ interface BlockClass {
   /** Slabs with free blocks that are not frozen, in order of number or of becoming free. */
   readonly open: Set<Slab>;
   readonly warm: Position[];
-  /** Sums over the slabs, kept by `changing`. */
+  /** Sums over the slabs, kept by whatever changes one of them. */
   bytes: number;
   usedBlocks: number;
   freeBlocks: number;
@@ -44,8 +45,9 @@ export class Allocator {
   private readonly classes = new Map<number, BlockClass>();
   private readonly bySlab = new Map<number, Slab>();
   private readonly removed = new Set<number>();
-  /** In order of `record`, so that the expired ones are in front. */
   private readonly warmth = new Map<Position, Warm>();
+  /** Position and record of everything that became warm, in order of record. */
+  private readonly cooling = new Queue<readonly [position: Position, record: number]>();
   private checkpointed = 0;
   /** Without references, waiting for the readers of their last content. */
   private readonly leaving = new Set<Position>();
@@ -126,7 +128,8 @@ export class Allocator {
     // Blocks that cooled down at the last checkpoint come before a new slab.
     if (blockClass.open.size === 0) this.sweep(sweepPerShortage);
     for (const slab of blockClass.open) {
-      const block = this.changing(slab, () => slab.take());
+      const block = slab.take();
+      if (block !== undefined) blockClass.freeBlocks--;
       if (slab.freeCount === 0) blockClass.open.delete(slab);
       if (block !== undefined) return positionOf(slab.number, block);
     }
@@ -179,13 +182,14 @@ export class Allocator {
   /** A record with bytes for [.., end) of the block was submitted or replayed. */
   journaled(position: Position, record: number, end: number): void {
     const before = this.warmth.get(position);
-    const live = before !== undefined && before.record >= this.checkpointed;
-    this.warmth.delete(position);
-    this.warmth.set(position, {
-      record,
-      end: live ? Math.max(before.end, end) : end,
-      idle: false,
-    });
+    this.cooling.push([position, record]);
+    if (before === undefined || before.record < this.checkpointed) {
+      this.warmth.set(position, { record, end, idle: false });
+      return;
+    }
+    before.record = record;
+    before.end = Math.max(before.end, end);
+    before.idle = false;
   }
 
   /** Whether bytes may go straight to the slab from `from` on: replay must not write over them. */
@@ -201,8 +205,12 @@ export class Allocator {
     const slab = this.bySlab.get(slabOf(position));
     if (slab === undefined || blockOf(position) >= slab.blocks) return false;
     const before = slab.refs(blockOf(position));
-    this.changing(slab, () => slab.setRefs(blockOf(position), refs));
-    if (slab.freeCount === 0) this.classOf(slab.blockLog2).open.delete(slab);
+    const { freeCount, usedCount } = slab;
+    slab.setRefs(blockOf(position), refs);
+    const blockClass = this.classOf(slab.blockLog2);
+    blockClass.freeBlocks += slab.freeCount - freeCount;
+    blockClass.usedBlocks += slab.usedCount - usedCount;
+    if (slab.freeCount === 0) blockClass.open.delete(slab);
     if (refs > 0) this.revive(position);
     else if (before > 0) {
       this.leaving.add(position);
@@ -255,19 +263,24 @@ export class Allocator {
   }
 
   private release(slab: Slab, position: Position): void {
-    this.changing(slab, () => slab.release(blockOf(position)));
+    slab.release(blockOf(position));
+    this.classOf(slab.blockLog2).freeBlocks++;
     this.reopen(slab);
   }
 
   /** Forgets at most `most` entries that a checkpoint passed. */
   sweep(most: number): void {
-    let left = most;
-    for (const [position, warm] of this.warmth) {
-      if (left-- === 0 || warm.record >= this.checkpointed) return;
+    for (let left = most; left > 0; left--) {
+      const first = this.cooling.first;
+      if (first === undefined || first[1] >= this.checkpointed) return;
+      this.cooling.shift();
+      const [position, record] = first;
+      const warm = this.warmth.get(position);
+      // A newer record made it warm again.
+      if (warm === undefined || warm.record !== record) continue;
       this.warmth.delete(position);
-      if (!warm.idle) continue;
       const slab = this.bySlab.get(slabOf(position));
-      if (slab === undefined) continue;
+      if (!warm.idle || slab === undefined) continue;
       mark('allocator.cooled');
       this.release(slab, position);
     }
@@ -317,16 +330,6 @@ export class Allocator {
     let bytes = 0;
     for (const [log2, { freeBlocks }] of this.classes) bytes += freeBlocks * 2 ** log2;
     return bytes;
-  }
-
-  /** Keeps the sums of the slab's class while `change` alters its counts. */
-  private changing<T>(slab: Slab, change: () => T): T {
-    const { usedCount, freeCount } = slab;
-    const result = change();
-    const blockClass = this.classOf(slab.blockLog2);
-    blockClass.usedBlocks += slab.usedCount - usedCount;
-    blockClass.freeBlocks += slab.freeCount - freeCount;
-    return result;
   }
 
   private classOf(blockLog2: number): BlockClass {

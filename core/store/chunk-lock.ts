@@ -6,14 +6,18 @@ export class ChunkLocks {
   /** Held keys and who waits for them. */
   private readonly held = new Map<string, (() => void)[]>();
 
-  /** Resolves with the release function when the caller holds the key. */
-  async acquire(key: string): Promise<() => void> {
+  /** The release function, at once or when everybody before has released the key. */
+  acquire(key: string): (() => void) | Promise<() => void> {
     const waiters = this.held.get(key);
-    if (waiters === undefined) this.held.set(key, []);
-    else
-      await new Promise<void>((resolve) => {
-        waiters.push(resolve);
+    if (waiters !== undefined)
+      return new Promise((resolve) => {
+        waiters.push(() => resolve(this.releaser(key)));
       });
+    this.held.set(key, []);
+    return this.releaser(key);
+  }
+
+  private releaser(key: string): () => void {
     let released = false;
     return () => {
       assert(!released, 'a lock is released once');

@@ -3,17 +3,10 @@
 // Every number is a result, never a delta (design 4.6 rule 1): replaying a record twice, or over an index
 // that already holds later rows, ends in the same state.
 
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { CoreError } from '../base/errors.ts';
-import {
-  type ChunkId,
-  type TargetId,
-  chunkKeyBytes,
-  id,
-  readChunkKey,
-  writeChunkKey,
-} from '../base/ids.ts';
+import { type ChunkId, type TargetId, chunkKeyBytes, id, readChunkKey } from '../base/ids.ts';
 import { readPosition, readTag, writePosition, writeTag } from './chunk-row.ts';
 import type { Position } from './position.ts';
 import type { UpdateTag } from './types.ts';
@@ -54,13 +47,12 @@ export function encodeChunkRecord(record: ChunkRecord): Uint8Array[] {
   const writer = new ByteWriter(
     80 + (record.row?.length ?? 0) + 8 * record.refs.length + 14 * record.sections.length,
   );
-  const key = Buffer.allocUnsafe(chunkKeyBytes);
-  writeChunkKey(key, 0, record.chunk);
   writer
     .u8(payloadVersion)
     .u8(record.row === undefined ? 0 : flagRow)
     .u64(record.target)
-    .raw(key);
+    .u64(record.chunk.blob)
+    .u32(record.chunk.index);
   writeTag(writer, record.tag);
   writer.u8(record.refs.length);
   for (const [position, refs] of record.refs) {

@@ -18,7 +18,6 @@ import {
   chunkKeyBytes,
   id,
   readChunkKey,
-  writeChunkKey,
 } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { type Position, blockLog2Min, noPosition } from './position.ts';
@@ -103,19 +102,25 @@ const chunkPrefix = 0x63; // 'c'
 export const rowKeyBytes = 1 + 8 + chunkKeyBytes;
 
 /** Key of a chunk's row: `c`, target, chunk key; byte order is (target, blob, index) order. */
-export function rowKey(target: TargetId, chunk: ChunkId): Buffer {
+export function rowKey(target: TargetId, { blob, index }: ChunkId): Buffer {
   const key = Buffer.allocUnsafe(rowKeyBytes);
-  targetKey(target).copy(key);
-  writeChunkKey(key, 9, chunk);
+  key[0] = chunkPrefix;
+  writeId(key, target, 1);
+  writeId(key, blob, 9);
+  key.writeUInt32BE(index, 17);
   return key;
+}
+
+function writeId(key: Buffer, value: number, at: number): void {
+  key.writeUInt32BE(Math.floor(value / 2 ** 32), at);
+  key.writeUInt32BE(value % 2 ** 32, at + 4);
 }
 
 /** What the keys of all rows of a target start with. */
 export function targetKey(target: TargetId): Buffer {
   const key = Buffer.allocUnsafe(9);
   key[0] = chunkPrefix;
-  key.writeUInt32BE(Math.floor(target / 2 ** 32), 1);
-  key.writeUInt32BE(target % 2 ** 32, 5);
+  writeId(key, target, 1);
   return key;
 }
 

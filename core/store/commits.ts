@@ -48,8 +48,10 @@ export interface CommitParts {
 export interface Planned {
   readonly target: TargetId;
   readonly chunk: ChunkId;
+  /** undefined: the chunk is removed. */
   readonly next: ChunkRow | undefined;
-  readonly encoded: Uint8Array | undefined;
+  /** `next`, encoded. */
+  readonly row: Uint8Array | undefined;
   readonly draft: Draft;
   readonly tag: UpdateTag;
   /** Unlocks the chunk: when the record is in force or can never be. */
@@ -102,7 +104,7 @@ export class ChunkCommits implements JournalUser {
 
   /** Appends the record; it comes into force when it is durable. @throws CoreError DISK_OFFLINE, BUSY */
   submit(planned: Planned): Ticket {
-    const { target, chunk, next, encoded, draft, tag, release } = planned;
+    const { target, chunk, next, row, draft, tag, release } = planned;
     const { allocator } = this.parts;
     const { journal } = this;
     const refs = [
@@ -110,7 +112,7 @@ export class ChunkCommits implements JournalUser {
       ...draft.freed.map((position) => [position, allocator.submit(position, -1)] as const),
     ];
     const { sections } = draft;
-    const record: ChunkRecord = { target, chunk, row: encoded, tag, refs, sections };
+    const record: ChunkRecord = { target, chunk, row, tag, refs, sections };
     let ticket: Ticket;
     try {
       ticket = journal.append(recordKind.chunk, encodeChunkRecord(record), () => {

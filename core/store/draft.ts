@@ -84,19 +84,36 @@ export class Drafter {
     this.parts = parts;
   }
 
-  write(place: Place, row: ChunkRow, written: Written): Promise<Draft> {
-    return this.draft(place, row, async (work) => {
-      const { old } = work;
-      const plan = this.planWrite(work, written);
-      if (plan.kind === 'keep') return old;
-      if (plan.kind === 'replace') return this.replace(work, written);
-      if (plan.kind === 'fold') {
+  write(place: Place, row: ChunkRow, written: Written): Draft | Promise<Draft> {
+    return (
+      this.writeSmall(row.content, written) ??
+      this.draft(place, row, async (work) => {
+        const { old } = work;
+        const plan = this.planWrite(work, written);
+        if (plan.kind === 'keep') return old;
+        if (plan.kind === 'replace') return this.replace(work, written);
+        if (plan.kind === 'edit') return this.edit(work, plan, written);
         mark('draft.fold');
         const length = Math.max(old.length, written.offset + written.bytes.length);
         return this.fold(work, length, written);
-      }
-      return this.edit(work, plan, written);
-    });
+      })
+    );
+  }
+
+  /** The common case without a single wait: a small chunk written whole, into a free block. */
+  private writeSmall(old: Content, { offset, bytes, ...sums }: Written): Draft | undefined {
+    const { length } = bytes;
+    if (offset > 0 || length === 0 || length < old.length) return undefined;
+    if (length > this.parts.journaledBytesMax) return undefined;
+    const position = this.parts.space.reserve(blockLog2For(length), true);
+    if (position === undefined) return undefined;
+    const base = { offset, length, position, checksums: sums.checksums };
+    return {
+      content: { length, crc32c: sums.crc32c, base, patches: [] },
+      taken: [position],
+      freed: positionsOf(old),
+      sections: [{ position, from: 0, bytes: this.arena.copy([bytes]) }],
+    };
   }
 
   truncate(place: Place, row: ChunkRow, length: number): Promise<Draft> {

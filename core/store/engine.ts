@@ -41,6 +41,7 @@ import type {
   JournalUser,
   StagedUpdate,
   StoreSpace,
+  Ticket,
   UpdateTag,
 } from './types.ts';
 import { unitChecksums } from './unit-checksums.ts';
@@ -113,12 +114,14 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     assertUnit(unitBytes);
     const written = checkChange(change, unitBytes, update.expectedBytes);
     if (change.kind === 'write') this.parts.space.admit();
-    const release = await this.locks.acquire(lockKey(target, chunk));
+    const lock = this.locks.acquire(lockKey(target, chunk));
+    const release = lock instanceof Promise ? await lock : lock;
     try {
       const row = update.fresh === true ? undefined : await this.row(target, chunk);
       const version = checkVersion(update, row);
       const before = row ?? newRow(update, unitBytes);
-      const draft = await this.draft(update, row, before, written);
+      const drafted = this.draft(update, row, before, written);
+      const draft = drafted instanceof Promise ? await drafted : drafted;
       const sealed = before.sealed || change.kind === 'seal';
       const { chainVersion } = update;
       const next =
@@ -164,18 +167,18 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     row: ChunkRow | undefined,
     before: ChunkRow,
     written: Written | undefined,
-  ): Promise<Draft> {
+  ): Draft | Promise<Draft> {
     const { target, chunk, change } = update;
     const place = { target, chunk };
     const { drafter } = this.parts;
     if (change.kind === 'remove') {
       const freed = row === undefined ? [] : positionsOf(row.content);
-      return Promise.resolve({ content: emptyContent, taken: [], freed, sections: [] });
+      return { content: emptyContent, taken: [], freed, sections: [] };
     }
     if (change.kind !== 'write' && row === undefined)
       throw new CoreError('CHUNK_NOT_FOUND', `no chunk ${chunk.blob}/${chunk.index}`);
     if (change.kind === 'seal')
-      return Promise.resolve({ content: before.content, taken: [], freed: [], sections: [] });
+      return { content: before.content, taken: [], freed: [], sections: [] };
     if (before.sealed)
       throw new CoreError('CHUNK_SEALED', `chunk ${chunk.blob}/${chunk.index} is sealed`);
     if (change.kind === 'truncate') return drafter.truncate(place, before, change.length);
@@ -185,46 +188,21 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     return drafter.write(place, before, { ...written, checksums });
   }
 
-  private async staged(planned: Omit<Planned, 'encoded'>): Promise<StagedUpdate> {
+  /** Waits until memory and journal have room for the record. */
+  private async staged(update: Omit<Planned, 'row'>): Promise<StagedUpdate> {
+    const { target, chunk, draft, next, tag, release } = update;
     const { drafter, placements } = this.parts;
-    const { target, chunk, draft, next, tag, release } = planned;
-    const encoded = next === undefined ? undefined : encodeRow(next);
+    const row = next === undefined ? undefined : encodeRow(next);
     try {
       const { sections } = draft;
-      await placements.room();
-      await this.commits.journal.room(
-        chunkRecordBytes({ target, chunk, row: encoded, tag, sections }),
-      );
+      if (placements.full) await placements.room();
+      await this.commits.journal.room(chunkRecordBytes({ target, chunk, row, tag, sections }));
     } catch (error) {
       drafter.drop(draft);
       throw error;
     }
-    let open = true;
-    const end = (): void => {
-      assert(open, 'a staged update is submitted or aborted once');
-      open = false;
-    };
-    const abort = (): void => {
-      drafter.drop(draft);
-      release();
-    };
-    return {
-      next: next === undefined ? undefined : stateOf(next),
-      submit: () => {
-        end();
-        try {
-          return this.commits.submit({ ...planned, encoded });
-        } catch (error) {
-          abort();
-          throw error;
-        }
-      },
-      abort: () => {
-        end();
-        mark('engine.abort');
-        abort();
-      },
-    };
+    const planned = { target, chunk, next, row, draft, tag, release };
+    return new Staged(planned, this.commits, drafter);
   }
 
   private checkOpen(): void {
@@ -342,6 +320,50 @@ export class ChunkEngine implements ChunkStore, JournalUser {
 
   checkpointed(below: RecordNumber): void {
     this.commits.checkpointed(below);
+  }
+}
+
+class Staged implements StagedUpdate {
+  private readonly planned: Planned;
+  private readonly commits: ChunkCommits;
+  private readonly drafter: Drafter;
+  private open = true;
+
+  constructor(planned: Planned, commits: ChunkCommits, drafter: Drafter) {
+    this.planned = planned;
+    this.commits = commits;
+    this.drafter = drafter;
+  }
+
+  get next(): ChunkState | undefined {
+    const { next } = this.planned;
+    return next === undefined ? undefined : stateOf(next);
+  }
+
+  submit(): Ticket {
+    this.end();
+    try {
+      return this.commits.submit(this.planned);
+    } catch (error) {
+      this.drop();
+      throw error;
+    }
+  }
+
+  abort(): void {
+    this.end();
+    mark('engine.abort');
+    this.drop();
+  }
+
+  private end(): void {
+    assert(this.open, 'a staged update is submitted or aborted once');
+    this.open = false;
+  }
+
+  private drop(): void {
+    this.drafter.drop(this.planned.draft);
+    this.planned.release();
   }
 }
 

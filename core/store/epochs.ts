@@ -4,14 +4,14 @@
 // be forgotten: `enter` and `leave` pair in one try/finally. Pure.
 
 import { assert } from '../base/assert.ts';
+import { Queue } from './queue.ts';
 
 export class Epochs<T> {
   private stamp = 0;
   private nextReader = 1;
   /** Reader → stamp at its entry; insertion order is stamp order. */
   private readonly readers = new Map<number, number>();
-  private readonly retired: { readonly item: T; readonly stamp: number }[] = [];
-  private head = 0;
+  private readonly retired = new Queue<{ readonly item: T; readonly stamp: number }>();
 
   enter(): number {
     const reader = this.nextReader++;
@@ -31,19 +31,14 @@ export class Epochs<T> {
   drain(reclaim: (item: T) => void): void {
     const oldest = this.readers.values().next();
     const before = oldest.done === true ? Infinity : oldest.value;
-    while (this.head < this.retired.length) {
-      const next = this.retired[this.head] as { readonly item: T; readonly stamp: number };
-      if (next.stamp > before) break;
-      this.head++;
+    for (let next = this.retired.first; next !== undefined; next = this.retired.first) {
+      if (next.stamp > before) return;
+      this.retired.shift();
       reclaim(next.item);
-    }
-    if (this.head > 1024 || this.head === this.retired.length) {
-      this.retired.splice(0, this.head);
-      this.head = 0;
     }
   }
 
   get waiting(): number {
-    return this.retired.length - this.head;
+    return this.retired.length;
   }
 }

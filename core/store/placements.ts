@@ -53,7 +53,8 @@ export class Placements {
   }
 
   add(section: Section): void {
-    const entry: Entry = { ...section, sequence: this.nextSequence++ };
+    const { position, from, bytes } = section;
+    const entry: Entry = { position, from, bytes, sequence: this.nextSequence++ };
     const entries = this.blocks.get(section.position);
     if (entries === undefined) this.blocks.set(section.position, [entry]);
     else entries.push(entry);
@@ -90,9 +91,14 @@ export class Placements {
       this.place().catch(() => undefined);
   }
 
+  /** Whether updates have to wait for `room`. */
+  get full(): boolean {
+    return this.bytes > this.options.bytesMax;
+  }
+
   /** Waits while too much is held in memory. @throws CoreError DISK_OFFLINE */
   async room(): Promise<void> {
-    while (this.bytes > this.options.bytesMax) {
+    while (this.full) {
       mark('placements.wait');
       // oxlint-disable-next-line no-await-in-loop -- one round at a time
       await this.place();

@@ -81,14 +81,18 @@ export class SpaceManager {
 
   // --- blocks ------------------------------------------------------------------------------------
 
-  /** A reserved block. @throws CoreError DISK_FULL, DISK_OFFLINE */
+  /** A reserved block, if the class has one. */
+  reserve(blockLog2: number, journaled: boolean): Position | undefined {
+    const position = this.parts.allocator.reserve(blockLog2, journaled);
+    if (position !== undefined) this.keepSpare(blockLog2);
+    return position;
+  }
+
+  /** A reserved block; makes a slab when the class has none. @throws CoreError DISK_FULL, DISK_OFFLINE */
   async allocate(blockLog2: number, journaled: boolean): Promise<Position> {
     for (;;) {
-      const position = this.parts.allocator.reserve(blockLog2, journaled);
-      if (position !== undefined) {
-        this.keepSpare(blockLog2);
-        return position;
-      }
+      const position = this.reserve(blockLog2, journaled);
+      if (position !== undefined) return position;
       // oxlint-disable-next-line no-await-in-loop -- others may take what was made
       await this.make(blockLog2);
     }
@@ -118,7 +122,7 @@ export class SpaceManager {
     await this.refresh();
     const wanted = nextSlabBytes(blockLog2, allocator.classBytes(blockLog2), this.parts);
     const smallest = nextSlabBytes(blockLog2, 0, this.parts);
-    const room = this.cached.freeBytes - this.reserve();
+    const room = this.cached.freeBytes - this.kept();
     const bytes = wanted <= room ? wanted : smallest;
     if (bytes > room) {
       mark('space.full');
@@ -225,13 +229,13 @@ export class SpaceManager {
     this.cached = await this.parts.disk.space();
   }
 
-  private reserve(): number {
+  private kept(): number {
     const { reserveBytes } = this.parts;
     return reserveBytes ?? Math.min(limits.diskReserveBytes, this.cached.totalBytes / 20);
   }
 
   get full(): boolean {
-    return this.cached.freeBytes < this.reserve() / 2;
+    return this.cached.freeBytes < this.kept() / 2;
   }
 
   /** @throws CoreError DISK_FULL when new data is refused whatever its size */
@@ -241,14 +245,14 @@ export class SpaceManager {
 
   private fullReason(): string {
     return (
-      `${this.cached.freeBytes} bytes are free on the disk and ${Math.ceil(this.reserve())} are kept ` +
+      `${this.cached.freeBytes} bytes are free on the disk and ${Math.ceil(this.kept())} are kept ` +
       'in reserve; remove data or add space'
     );
   }
 
   space(): StoreSpace {
     const { allocator } = this.parts;
-    const left = Math.max(0, this.cached.freeBytes - this.reserve());
+    const left = Math.max(0, this.cached.freeBytes - this.kept());
     return {
       totalBytes: this.cached.totalBytes,
       freeBytes: left + allocator.freeBytes(),

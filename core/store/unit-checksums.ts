@@ -48,6 +48,8 @@ export function combineUnits(
   length: number,
   unitBytes: number,
 ): number {
+  const [first] = checksums;
+  if (first !== undefined && length <= unitBytes) return first;
   let crc = 0;
   let rest = length;
   for (const unit of checksums) {
