@@ -43,15 +43,21 @@ function openLocked(path: string, lock: DirectoryLock): DataDirectory {
   const clusterId = text === undefined ? makeSystemFile(path) : readSystemFile(path, text);
   const afterCrash = launcherPid(path) !== undefined;
   // What a former run left there is of no use: sockets without listeners and an old operator token.
-  rmSync(runDirectory(path), { recursive: true, force: true });
+  removeRun(path);
   mkdirSync(runDirectory(path), { mode: 0o700 });
   makeSocketDirectory(path);
   writeFileAtomic(launcherFile(path), `${JSON.stringify({ pid: process.pid })}\n`);
   const close = (): Promise<void> => {
-    rmSync(runDirectory(path), { recursive: true, force: true });
+    removeRun(path);
     return lock.release();
   };
   return { path, clusterId, afterCrash, close };
+}
+
+function removeRun(path: string): void {
+  rmSync(runDirectory(path), { recursive: true, force: true });
+  const address = coreAddress(path);
+  if (address.kind === 'unix') rmSync(dirname(address.path), { recursive: true, force: true });
 }
 
 /** The socket's directory may lie in a temporary directory that others can write to: it has to be ours. */

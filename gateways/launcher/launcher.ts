@@ -2,10 +2,8 @@
 // API in its own, says where everything is, and drains in order. Owns no data: everything durable but
 // lampyr.json and credentials.json belongs to the core role.
 
-import { lookup } from 'node:dns/promises';
 import { rmSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
-import { CoreError, isCoreError } from '../../core/base/errors.ts';
+import { CoreError } from '../../core/base/errors.ts';
 import type { Address } from '../../core/env/net.ts';
 import type { CoreOperator } from '../admin/operator.ts';
 import type { AdminServer } from '../admin/server.ts';
@@ -16,12 +14,12 @@ import { type Keys, type RootCredentials, openCredentials } from './credentials.
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import { type Endpoints, httpUrl, writeEndpoints } from './endpoints.ts';
 import { writeFileAtomic } from './files.ts';
-import { processLimits } from './limits.ts';
 import { launcherMetrics } from './metrics.ts';
 import { coreAddress, endpointsFile, operatorFile } from './paths.ts';
 import { makeRoleConfigs, newToken } from './role-config.ts';
+import { Ports, resolveHost } from './ports.ts';
 import { RoleProcess } from './role-process.ts';
-import { type BoundSocket, bindSocket } from './socket.ts';
+import type { BoundSocket } from './socket.ts';
 import { type SystemStatus, systemStatus } from './status.ts';
 
 /** What the composition root gives. */
@@ -46,6 +44,7 @@ export class Launcher {
   private readonly parts: LauncherParts;
   private readonly operatorToken = newToken();
   private data: DataDirectory | undefined;
+  private ports: Ports | undefined;
   private operator: CoreOperator | undefined;
   private admin: AdminServer | undefined;
   private readonly sockets = new Map<string, BoundSocket>();
@@ -77,8 +76,9 @@ export class Launcher {
     const data = (this.data = await openDataDirectory(config.data));
     rmSync(endpointsFile(data.path), { force: true });
     const credentials = openCredentials(data.path, givenKeys(config));
-    const host = await this.resolveHost();
-    const s3 = await this.bind(host, config.s3Port, doors.object.flag);
+    const host = await resolveHost(config.host, parts.log);
+    const ports = (this.ports = new Ports(host, data.afterCrash, parts.log));
+    const s3 = await ports.bind(doors.object.flag, config.s3Port);
     this.sockets.set(doors.object.door, s3);
     this.roles = this.makeRoles(data, credentials);
     const core = coreAddress(data.path);
@@ -86,7 +86,7 @@ export class Launcher {
     // The children load their modules while this process loads those of the admin API.
     const serving = this.startRoles();
     serving.catch(() => undefined);
-    this.admin = await this.listenAdmin(host, operator, credentials);
+    this.admin = await this.listenAdmin(ports, operator, credentials);
     const endpoints = { s3: httpUrl(s3), admin: this.admin.url };
     writeFileAtomic(
       operatorFile(data.path),
@@ -118,6 +118,7 @@ export class Launcher {
 
   private async close(): Promise<void> {
     this.parts.log.emit('info', 'stopping');
+    this.ports?.giveUp();
     await this.drainRoles();
     // A start under way ends now: its roles are gone, or it sees `stopping` before it makes them.
     await this.opening?.catch(() => undefined);
@@ -162,13 +163,13 @@ export class Launcher {
     if (this.stopping !== undefined) throw new CoreError('CANCELLED', 'stopped while starting');
   }
 
-  private async listenAdmin(host: string, core: CoreOperator, root: Keys): Promise<AdminServer> {
+  private async listenAdmin(ports: Ports, core: CoreOperator, root: Keys): Promise<AdminServer> {
     const { adminPort } = this.config;
     const { startAdmin } = await import('../admin/server.ts');
     const registry = launcherMetrics(this.roles);
-    return this.claimPort(host, adminPort, '--admin-port', () =>
+    return ports.claim('--admin-port', adminPort, () =>
       startAdmin({
-        host,
+        host: ports.host,
         port: adminPort,
         events: this.parts.log,
         operatorToken: this.operatorToken,
@@ -183,62 +184,9 @@ export class Launcher {
       }),
     );
   }
-
-  private bind(host: string, port: number, flag: string): Promise<BoundSocket> {
-    return this.claimPort(host, port, flag, () => Promise.resolve(bindSocket(host, port)));
-  }
-
-  /** After a kill -9 of the launcher its doors may hold their port for a moment: wait for them. */
-  private async claimPort<T>(
-    host: string,
-    port: number,
-    flag: string,
-    claim: () => Promise<T>,
-  ): Promise<T> {
-    const attempts = this.data?.afterCrash === true ? processLimits.formerPortAttempts : 1;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- polling is the only way to wait for a port
-        return await claim();
-      } catch (error) {
-        if (!portInUse(error) || attempt === attempts || this.stopping !== undefined)
-          throw withFlag(error, host, port, flag);
-        if (attempt === 1) this.parts.log.emit('info', 'waiting-for-port', { host, port, flag });
-        // oxlint-disable-next-line no-await-in-loop
-        await delay(processLimits.formerPortPollMs);
-      }
-    }
-  }
-
-  private async resolveHost(): Promise<string> {
-    const { host } = this.config;
-    const found = await lookup(host).catch(() => undefined);
-    if (found === undefined)
-      throw new CoreError('INVALID_ARGUMENT', `--host ${host}: this machine cannot resolve it`);
-    if (!/^(127\.|::1$)/.test(found.address))
-      this.parts.log.emit('warn', 'not-loopback', {
-        host: found.address,
-        advice: 'traffic is not encrypted: use a trusted network only',
-      });
-    return found.address;
-  }
 }
 
 function givenKeys(config: StartConfig): Keys | undefined {
   const { accessKey, secretKey } = config;
   return accessKey === undefined || secretKey === undefined ? undefined : { accessKey, secretKey };
-}
-
-function portInUse(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  const cause = (error as { cause?: { code?: unknown } }).cause;
-  return code === 'EADDRINUSE' || cause?.code === 'EADDRINUSE';
-}
-
-function withFlag(error: unknown, host: string, port: number, flag: string): CoreError {
-  const reason = isCoreError(error)
-    ? error.message
-    : `${host}:${port}: ${(error as Error).message}`;
-  const advice = portInUse(error) ? `; choose another ${flag} (0 takes any free one)` : '';
-  return new CoreError('UNAVAILABLE', `${flag}: cannot listen on ${reason}${advice}`);
 }

@@ -18,7 +18,7 @@ export function launcherMetrics(roles: readonly RoleProcess[]): Registry {
   });
   const restarted = new Counter({
     name: 'lampyr_role_restarts_total',
-    help: 'Starts of the role after its process ended by itself',
+    help: 'Starts of the role after its first',
     labelNames,
     registers: [],
     collect() {

@@ -12,7 +12,7 @@ export interface ProcessStatus {
   readonly state: string;
   /** What the process keeps on disk lies below it. */
   readonly dir: string;
-  /** Restarts after a crash, since the launcher began. */
+  /** Starts after the first, since the launcher began. */
   readonly restarts: number;
   /** Why the newest process of the role ended by itself; null when none did. */
   readonly reason: string | null;

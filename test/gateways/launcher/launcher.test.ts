@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isCoreError } from '../../../core/base/errors.ts';
 import type { CoreOperator } from '../../../gateways/admin/operator.ts';
 import { type StartConfig, startSchema } from '../../../gateways/config.ts';
+import { openDataDirectory } from '../../../gateways/launcher/data-directory.ts';
 import { Launcher, type LauncherParts, type Ready } from '../../../gateways/launcher/launcher.ts';
 import { temporaryDirectory } from '../../tools/temporary.ts';
 
@@ -45,10 +46,6 @@ async function launch(
   const launcher = new Launcher(configOf(data, more), parts);
   context.after(() => launcher.stop());
   return { launcher, ...(await launcher.start()) };
-}
-
-function tryStart(data: string): Promise<Ready> {
-  return new Launcher(configOf(data), parts).start();
 }
 
 /** Over a connection of its own. */
@@ -139,47 +136,9 @@ describe('launcher', () => {
     await stopped;
   });
 
-  test('a directory in use is refused with its holder', async (context) => {
-    const data = temporaryDirectory(context);
-    await launch(context, data);
-    await assert.rejects(
-      new Launcher(configOf(data), parts).start(),
-      refusedWith(
-        new RegExp(`in use by lampyr, process ${process.pid}; stop it with: kill`),
-        'BUSY',
-      ),
-    );
-  });
-
-  test('foreign, newer and damaged directories are refused with what to do', async (context) => {
-    const root = temporaryDirectory(context);
-    writeFileSync(join(root, 'thesis.tex'), '');
-    await assert.rejects(
-      tryStart(root),
-      refusedWith(/thesis\.tex.*empty directory/, 'DISK_REFUSED'),
-    );
-    assert.equal(existsSync(join(root, 'lock')), false, 'nothing was left there');
-
-    const data = join(root, 'data');
-    await (await launch(context, data)).launcher.stop();
-    const file = join(data, 'lampyr.json');
-    const good = readFileSync(file, 'utf8');
-    writeFileSync(file, JSON.stringify({ format: 99, clusterId: 'x' }));
-    await assert.rejects(
-      tryStart(data),
-      refusedWith(/format 99.*newer lampyr/, 'VERSION_UNSUPPORTED'),
-    );
-    writeFileSync(file, good.slice(0, 10));
-    await assert.rejects(tryStart(data), refusedWith(/lampyr\.json is damaged/, 'DISK_REFUSED'));
-    writeFileSync(file, good);
-    writeFileSync(join(data, 'credentials.json'), '{}');
-    await assert.rejects(tryStart(data), refusedWith(/credentials\.json/, 'DISK_REFUSED'));
-    await assert.rejects(tryStart(file), refusedWith(/cannot make/, 'DISK_REFUSED'));
-  });
-
   test('a role that refuses to start ends the start with its reason', async (context) => {
-    const data = join(temporaryDirectory(context), 'data');
-    await (await launch(context, data)).launcher.stop();
+    const data = temporaryDirectory(context);
+    await (await openDataDirectory(data)).close();
     writeFileSync(join(data, 'refuse'), '');
     const launcher = new Launcher(configOf(data), parts);
     await assert.rejects(launcher.start(), refusedWith(/journal is damaged: restore it/));
@@ -224,15 +183,5 @@ describe('launcher', () => {
     await delay(30);
     await launcher.stop();
     await assert.rejects(started, refusedWith(/stopped while starting/, 'CANCELLED'));
-  });
-
-  test('keys of the environment are the root for that run only', async (context) => {
-    const data = temporaryDirectory(context);
-    const keys = { accessKey: 'given', secretKey: 'given-secret' };
-    const { launcher, credentials } = await launch(context, data, keys);
-    assert.deepEqual(credentials, { ...keys, source: 'environment' });
-    assert.equal(existsSync(join(data, 'credentials.json')), false);
-    await launcher.stop();
-    assert.equal((await launch(context, data)).credentials.source, 'generated');
   });
 });
