@@ -65,6 +65,10 @@ export const limits = {
   journalRecordBytesMax: 2 * MiB,
   /** A group is closed at this size even when more records wait. */
   journalGroupBytesMax: 8 * MiB,
+  /** Records of a group: encoding them and showing them are one synchronous turn each. */
+  journalGroupRecordsMax: 512,
+  /** Of the first two segments of a new journal, so that a first start is quick. */
+  journalFirstSegmentBytes: 8 * MiB,
   /** Bytes appended and not yet durable before `room` makes callers wait: a few groups. */
   journalQueueBytesMax: 32 * MiB,
   /** After this pause a mark proves that the last group was complete, so that damage to it is told from a
@@ -77,7 +81,7 @@ export const limits = {
   /** Rows read from the store or written back to it that are kept for the next read. */
   tableCacheBytesMax: 32 * MiB,
   /** One synced batch of a flush. */
-  tableBatchRowsMax: 1_000,
+  tableBatchRowsMax: 500,
   tableBatchBytesMax: 1 * MiB,
 
   // --- metadata ----------------------------------------------------------------------------------
@@ -247,6 +251,10 @@ export const limits = {
 assert(limits.journaledBytesMax < limits.journalRecordBytesMax, 'a journaled update fits a record');
 assert(limits.journalRecordBytesMax <= limits.journalGroupBytesMax, 'a record fits a group');
 assert(limits.journalGroupBytesMax * 2 <= limits.journalSegmentBytes, 'two groups fit a segment');
+assert(
+  limits.journalRecordBytesMax * 3 <= limits.journalFirstSegmentBytes,
+  'a record fits half of any segment',
+);
 assert(
   limits.journalGroupBytesMax <= limits.journalQueueBytesMax,
   'a whole group fits the queue before callers wait',

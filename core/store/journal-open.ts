@@ -80,8 +80,7 @@ async function createRing(options: JournalOptions, path: string): Promise<Segmen
   const segments: Segment[] = [];
   try {
     for (let slot = 0; slot < firstSegments; slot++) {
-      // Half the size, so that a first start is quick.
-      const bytes = Math.ceil(segmentBytes / pageBytes / 2) * pageBytes;
+      const bytes = Math.min(segmentBytes / 2, limits.journalFirstSegmentBytes);
       // oxlint-disable-next-line no-await-in-loop -- one file after another
       segments.push(await prewriteSegment(disk, `${directory}/${segmentName(slot)}`, bytes));
     }

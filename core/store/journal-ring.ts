@@ -77,8 +77,8 @@ export class SegmentRing {
     return this.segments.length;
   }
 
-  get usedCount(): number {
-    return this.segments.length - this.free.length;
+  get bytes(): number {
+    return this.segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   get freeBytes(): number {
@@ -87,7 +87,7 @@ export class SegmentRing {
 
   /** Kept for records that a checkpoint itself needs (rule 8). */
   get reserveBytes(): number {
-    return this.segments.reduce((sum, { bytes }) => sum + bytes, 0) / 8;
+    return this.bytes / 8;
   }
 
   get hasFree(): boolean {

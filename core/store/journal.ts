@@ -100,15 +100,24 @@ export class DiskJournal implements Journal {
       throw new CoreError('LIMIT_EXCEEDED', `a journal record of ${bytes} bytes`);
     if (this.queuedBytes + bytes > 2 * limits.journalQueueBytesMax)
       throw new CoreError('BUSY', 'the journal queue is full');
-    let group = this.groups.at(-1);
-    if (group === undefined || group.bytes + bytes > this.ring.groupBytesMax) {
-      group = new Group(this.nextNumber);
-      this.groups.push(group);
-    }
+    const group = this.openGroup(bytes);
     group.add({ kind, parts, payloadBytes, onDurable });
     this.queuedBytes += bytes;
     this.writing ??= this.writeGroups();
     return { number: this.nextNumber++ as RecordNumber, durable: group.durable };
+  }
+
+  /** The group that takes the next record. */
+  private openGroup(bytes: number): Group {
+    const last = this.groups.at(-1);
+    const fits =
+      last !== undefined &&
+      last.bytes + bytes <= this.ring.groupBytesMax &&
+      last.records.length < limits.journalGroupRecordsMax;
+    if (fits) return last;
+    const group = new Group(this.nextNumber);
+    this.groups.push(group);
+    return group;
   }
 
   get durableNumber(): RecordNumber {
@@ -217,7 +226,7 @@ export class DiskJournal implements Journal {
   }
 
   private checkpointWhenHalfFull(): void {
-    const due = this.ring.usedCount * 2 >= this.ring.count;
+    const due = this.freeBytes * 2 <= this.ring.bytes || !this.ring.hasFree;
     if (due && this.ring.reclaimable(this.tail.generation) > 0) this.startCheckpoint();
   }
 

@@ -7,9 +7,9 @@ import { prefixEnd } from '../base/bytes.ts';
 import { limits } from '../base/limits.ts';
 import type { Events } from '../env/events.ts';
 import type { Kv, KvMutation } from '../env/kv.ts';
-import type { Overlay } from './table-overlay.ts';
+import type { Overlay, OverlayValue } from './table-overlay.ts';
 import { changeSummary, decodeRow, decodeSummary, emptySummary } from './table-row.ts';
-import { encodeRow, encodeSummary } from './table-row.ts';
+import { encodeRow, encodeSummary, kvKey } from './table-row.ts';
 import type { TableSummary } from './table-row.ts';
 
 export interface TableCheck {
@@ -32,6 +32,11 @@ interface FlusherOptions {
   readonly name: string;
   readonly prefix: Buffer;
   readonly events: Events;
+}
+
+interface Row {
+  readonly text: string;
+  readonly value: OverlayValue;
 }
 
 interface Scan {
@@ -71,40 +76,50 @@ export class TableFlusher {
     return run;
   }
 
-  async write(overlay: Overlay): Promise<void> {
-    let batch: KvMutation[] = [];
+  /** Writes all of it; `written` is told each row once its batch is durable. */
+  async write(
+    overlay: Overlay,
+    written: (text: string, value: OverlayValue) => void,
+  ): Promise<void> {
+    let batch: Row[] = [];
     let bytes = 0;
     for (const [text, value] of overlay.entries()) {
-      const key = Buffer.concat([this.options.prefix, Buffer.from(text, 'latin1')]);
-      batch.push({ key, value: value === null ? undefined : encodeRow(key, value) });
-      bytes += key.length + (value?.length ?? 0);
+      batch.push({ text, value });
+      bytes += text.length + (value?.length ?? 0);
       if (batch.length < limits.tableBatchRowsMax && bytes < limits.tableBatchBytesMax) continue;
       const full = batch;
       // oxlint-disable-next-line no-await-in-loop -- batches of bounded size, one after another
-      await this.inTurn(() => this.writeBatch(full));
+      await this.inTurn(() => this.writeBatch(full, written));
       batch = [];
       bytes = 0;
     }
-    if (batch.length > 0) await this.inTurn(() => this.writeBatch(batch));
+    if (batch.length > 0) await this.inTurn(() => this.writeBatch(batch, written));
   }
 
-  private async writeBatch(batch: readonly KvMutation[]): Promise<void> {
-    const { kv } = this.options;
-    const before = await kv.getMany(batch.map(({ key }) => key));
+  private async writeBatch(
+    rows: readonly Row[],
+    written: (text: string, value: OverlayValue) => void,
+  ): Promise<void> {
+    const { kv, prefix } = this.options;
+    const keys = rows.map(({ text }) => kvKey(prefix, text));
+    const before = await kv.getMany(keys);
+    const batch: KvMutation[] = [];
     let { summary } = this;
     let found = this.scan?.found;
-    for (const [index, { key, value }] of batch.entries()) {
-      if (summary !== undefined) summary = changeSummary(summary, before[index], value);
+    for (const [index, { value }] of rows.entries()) {
+      const key = keys[index] as Buffer;
+      const row = value === null ? undefined : encodeRow(key, value);
+      batch.push({ key, value: row });
+      if (summary !== undefined) summary = changeSummary(summary, before[index], row);
       if (this.scan !== undefined && found !== undefined && Buffer.compare(key, this.scan.next) < 0)
-        found = changeSummary(found, before[index], value);
+        found = changeSummary(found, before[index], row);
     }
-    const row =
-      summary === undefined
-        ? []
-        : [{ key: this.summaryKey, value: encodeSummary(this.summaryKey, summary) }];
-    await kv.batch([...batch, ...row], { sync: true });
+    if (summary !== undefined)
+      batch.push({ key: this.summaryKey, value: encodeSummary(this.summaryKey, summary) });
+    await kv.batch(batch, { sync: true });
     this.summary = summary;
     if (this.scan !== undefined && found !== undefined) this.scan.found = found;
+    for (const { text, value } of rows) written(text, value);
   }
 
   /** Reads every row while flushes go on; concurrent calls share one scan. */

@@ -27,7 +27,7 @@ interface Row {
 }
 
 /** Pages grow while removals hide what they hold. */
-const pageRowsMax = 4096;
+const pageRowsMax = 1024;
 
 export class RangeMerge {
   private readonly bounds: Bounds;

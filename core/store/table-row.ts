@@ -12,6 +12,14 @@ const summaryBytes = 21;
 const summaryVersion = 1;
 const sumModulus = 2 ** 48;
 
+/** The key in the Kv of a row whose key is `text`, one character a byte. */
+export function kvKey(prefix: Buffer, text: string): Buffer {
+  const key = Buffer.allocUnsafe(prefix.length + text.length);
+  prefix.copy(key);
+  key.write(text, prefix.length, 'latin1');
+  return key;
+}
+
 /** The key's length as the seed keeps a byte from moving between key and value. */
 function rowCrc(key: Uint8Array, value: Uint8Array): number {
   return crc32c(value, crc32c(key, key.length));

@@ -18,7 +18,7 @@ import { RowLoader } from './table-load.ts';
 import { Overlay } from './table-overlay.ts';
 import type { OverlayValue } from './table-overlay.ts';
 import { RangeMerge } from './table-range.ts';
-import { decodeRow } from './table-row.ts';
+import { decodeRow, kvKey } from './table-row.ts';
 import type { Table } from './types.ts';
 
 export interface TableOptions {
@@ -111,12 +111,11 @@ export class JournaledTable implements Table {
   }
 
   private async writeFrozen(frozen: Overlay): Promise<void> {
-    await this.flusher.write(frozen);
+    // What was written lately is read soon; and the cache may hold what these rows replace.
+    await this.flusher.write(frozen, (text, value) => this.cache.set(text, value));
     this.frozen = undefined;
     this.drops++;
     this.largeReported = false;
-    // What was written lately is read soon; and the cache may hold what these rows replaced.
-    for (const [key, value] of frozen.entries()) this.cache.set(key, value);
   }
 
   // --- reads -------------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ export class JournaledTable implements Table {
 
   private async load(text: string): Promise<Uint8Array | undefined> {
     const { drops } = this;
-    const key = this.kvKey(text);
+    const key = kvKey(this.prefix, text);
     return this.loaded(text, key, await this.loader.get(key), drops);
   }
 
@@ -146,7 +145,7 @@ export class JournaledTable implements Table {
     const absent = texts.flatMap((_, index) => (found[index] === undefined ? [index] : []));
     if (absent.length > 0) {
       const { drops } = this;
-      const kvKeys = absent.map((index) => this.kvKey(texts[index] as string));
+      const kvKeys = absent.map((index) => kvKey(this.prefix, texts[index] as string));
       const rows = await this.kv.getMany(kvKeys);
       for (const [at, index] of absent.entries())
         found[index] =
@@ -155,8 +154,8 @@ export class JournaledTable implements Table {
     return found.map((value) => value ?? undefined);
   }
 
-  /** Verifies a row and caches it, unless a flush ended since the read began: the row may be from before.
-   *  A change that came since is in an overlay, before the cache, and replaces the cached row when flushed. */
+  /** Verifies a row and caches it, unless it may be outdated: its key is being written, or a flush ended
+   *  since the read began. A later change is found in an overlay first and replaces the cached row when flushed. */
   private loaded(
     text: string,
     key: Buffer,
@@ -164,7 +163,8 @@ export class JournaledTable implements Table {
     drops: number,
   ): Uint8Array | undefined {
     const value = row === undefined ? undefined : this.decode(key, row);
-    if (drops === this.drops) this.cache.set(text, value ?? null);
+    if (drops === this.drops && this.frozen?.get(text) === undefined)
+      this.cache.set(text, value ?? null);
     return value;
   }
 
@@ -183,10 +183,6 @@ export class JournaledTable implements Table {
         merge.add(await this.kv.range(merge.nextPage()), this.active, this.frozen);
       }
     }
-  }
-
-  private kvKey(text: string): Buffer {
-    return Buffer.concat([this.prefix, Buffer.from(text, 'latin1')]);
   }
 
   private decode(key: Uint8Array, row: Uint8Array): Buffer {

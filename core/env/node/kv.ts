@@ -53,12 +53,13 @@ class LevelKv implements Kv {
   }
 
   batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void> {
-    const operations = mutations.map(({ key, value }) =>
-      value === undefined
-        ? { type: 'del' as const, key: asBuffer(key) }
-        : { type: 'put' as const, key: asBuffer(key), value: asBuffer(value) },
-    );
-    return this.store.batch(operations, options as object);
+    // Chained: an array of operations costs ten times the time on this thread.
+    const batch = this.store.batch();
+    for (const { key, value } of mutations) {
+      if (value === undefined) batch.del(asBuffer(key));
+      else batch.put(asBuffer(key), asBuffer(value));
+    }
+    return batch.write(options as object);
   }
 
   async close(): Promise<void> {
