@@ -15,8 +15,8 @@ import { Outbox } from './outbox.ts';
 export interface ChannelOwner extends InboxOwner {
   /** Once; the channel is dead. */
   onClosed(error: CoreError): void;
-  /** The peer had been slow and caught up. */
-  onCaughtUp(): void;
+  /** The peer read some of what had waited. */
+  onDrained(): void;
 }
 
 const empty = Buffer.alloc(0);
@@ -32,7 +32,7 @@ export class Channel {
   constructor(connection: Connection, owner: ChannelOwner, controlBytesMax: number) {
     this.connection = connection;
     this.owner = owner;
-    this.outbox = new Outbox(connection, () => owner.onCaughtUp());
+    this.outbox = new Outbox(connection, () => owner.onDrained());
     this.inbox = new Inbox(owner);
     const decoder = new FrameDecoder(this.inbox, controlBytesMax);
     this.decoder = decoder;

@@ -132,7 +132,7 @@ export class ClientConnection implements ChannelOwner {
     }
   }
 
-  onCaughtUp(): void {
+  onDrained(): void {
     this.owner.onCredit();
   }
 

@@ -1,5 +1,6 @@
 // The sending side of a connection: messages in, frames out. Small messages go first, large ones take
-// turns piece by piece, so that a call of 1 KiB never waits for a payload of 4 MiB. Holds views of what
+// turns piece by piece, so that a call of 1 KiB never waits for a payload of 4 MiB; every other time
+// that the connection takes more, a large piece goes before anything else, so that small ones starve nobody. Holds views of what
 // callers gave (never copies more than `inlineBytesMax`) and writes no more while the peer is slow: what
 // waits here is bounded by the credits that the peer gave.
 
@@ -8,6 +9,7 @@ import { assert } from '../base/assert.ts';
 import { crc32cParts } from '../base/crc32c.ts';
 import { limits } from '../base/limits.ts';
 import type { Connection } from '../env/net.ts';
+import { isSmall } from './credits.ts';
 import { frameType, headerBytes, writeHeader } from './frame.ts';
 import type { FrameHeader, FrameType } from './frame.ts';
 
@@ -74,21 +76,23 @@ class Sending {
 
 export class Outbox {
   private readonly connection: Connection;
-  private readonly onEmptied: () => void;
-  /** Messages of one piece, in order. */
+  private readonly onDrained: () => void;
+  /** Messages of at most `rpcSmallBytes`, in order. */
   private small: Sending[] = [];
-  /** Messages of several pieces, in turns. */
+  /** Larger messages, in turns. */
   private readonly large: Sending[] = [];
   private blocked = false;
+  /** Who goes first when the connection takes more: in turns. */
+  private largeFirst = false;
   private waitingBytes = 0;
 
   private slab = Buffer.allocUnsafeSlow(slabBytes);
   private slabAt = 0;
 
-  /** @param onEmptied everything that waited has been handed to the connection after it had been slow */
-  constructor(connection: Connection, onEmptied: () => void) {
+  /** @param onDrained the connection took what it had, and got what fits of the rest */
+  constructor(connection: Connection, onDrained: () => void) {
     this.connection = connection;
-    this.onEmptied = onEmptied;
+    this.onDrained = onDrained;
   }
 
   /** Bytes that wait for the peer to read. */
@@ -103,13 +107,13 @@ export class Outbox {
 
   send(message: Outgoing): void {
     const sending = new Sending(message);
-    const oneFrame = sending.payloadBytes <= limits.rpcPieceBytes;
-    if (oneFrame && !this.blocked && this.small.length === 0) {
+    const small = isSmall(sending.payloadBytes);
+    if (small && !this.blocked && this.small.length === 0) {
       this.writeFrame(sending);
       return;
     }
     this.waitingBytes += sending.payloadBytes + message.control.length;
-    (oneFrame ? this.small : this.large).push(sending);
+    (small ? this.small : this.large).push(sending);
     this.pump();
   }
 
@@ -130,8 +134,10 @@ export class Outbox {
   /** The connection took what it had. */
   drained(): void {
     this.blocked = false;
+    this.largeFirst = !this.largeFirst;
+    if (this.largeFirst) this.pumpLarge();
     this.pump();
-    if (!this.blocked) this.onEmptied();
+    this.onDrained();
   }
 
   private pump(): void {

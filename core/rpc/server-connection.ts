@@ -144,10 +144,8 @@ export class ServerConnection implements ChannelOwner {
     }
   }
 
-  onCaughtUp(): void {
-    const held = this.held;
-    this.held = [];
-    for (const message of held) this.onRequest(message);
+  onDrained(): void {
+    while (this.held.length > 0 && !this.unread) this.start(this.held.shift() as Incoming);
     this.closeIfDrained();
   }
 
@@ -200,13 +198,19 @@ export class ServerConnection implements ChannelOwner {
   }
 
   private onRequest(message: Incoming): void {
+    // In order of arrival: a request never overtakes one that is held.
+    if (this.held.length > 0 || this.unread) this.held.push(message);
+    else this.start(message);
+  }
+
+  private get unread(): boolean {
+    return this.channel.outbox.queuedBytes > limits.rpcUnreadBytesMax;
+  }
+
+  private start(message: Incoming): void {
     const { header } = message;
     const request = this.requests.get(header.number);
     if (request === undefined) return; // the connection is gone
-    if (this.channel.outbox.queuedBytes > limits.rpcUnreadBytesMax) {
-      this.held.push(message);
-      return;
-    }
     let registered: RegisteredCall;
     try {
       registered = this.server.calls.admitted(header.call, request.capability);

@@ -128,6 +128,22 @@ describe('frame', () => {
     assert.ok(arrived[2]?.payload?.equals(large[1] as Buffer));
   });
 
+  test('small messages without end starve no large one', () => {
+    const sink = new Sink();
+    sink.slow = true;
+    const outbox = new Outbox(sink, () => undefined);
+    outbox.send(request(1, 'first', []));
+    outbox.send(request(2, '', [Buffer.alloc(2 * MiB)]));
+    for (let number = 3; number < 40; number++) {
+      outbox.send(request(number, 'more', []));
+      outbox.send(request(1000 + number, 'more', []));
+      outbox.drained();
+    }
+    const arrived = decoded(Buffer.concat(sink.written), []);
+    assert.ok(arrived.some(({ header }) => header.number === 2));
+    assert.ok(arrived.length > 10);
+  });
+
   test('a slow peer is not written to until it caught up', () => {
     const sink = new Sink();
     sink.slow = true;

@@ -46,14 +46,17 @@ describe('rpc server against hostile peers', () => {
   /** Failures that the server told this connection. */
   let failures: string[];
   let types: number[];
+  let onAnswer: (header: FrameHeader) => void;
 
   beforeEach(async () => {
     rig = await RpcRig.open();
     failures = [];
     types = [];
+    onAnswer = () => undefined;
     const inbox = new Inbox({
       admit: ({ payloadBytes }) => Buffer.allocUnsafe(payloadBytes),
       onMessage: ({ header, control }) => {
+        if (header.type === frameType.answer) onAnswer(header);
         types.push(header.type);
         if (header.type === frameType.failure) failures.push(decodeFailure(control).errorName);
       },
@@ -137,6 +140,29 @@ describe('rpc server against hostile peers', () => {
     socket.write(Buffer.concat([hello('write'), echoed({ deadlineMs: 0 })]));
     await eventually(() => failures.length === 1, 'a failure');
     assert.deepEqual(failures, ['DEADLINE_EXCEEDED']);
+  });
+
+  test('a request of a slow peer is answered in its turn, however many follow it', async () => {
+    const bytes = 60_000;
+    const ask = calls.give.request.encode({ number: bytes });
+    let number = 0;
+    const give = (): void =>
+      void socket.write(frame({ number: ++number, call: calls.give.id, answerBytes: bytes }, ask));
+    socket.pause();
+    socket.write(hello('write'));
+    // More than the server leaves unread, all within the request credits.
+    for (let count = 0; count < 220; count++) give();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.write(echoed({ number: 1_000_000 }));
+    let answers = 0;
+    await new Promise<void>((resolve, reject) => {
+      onAnswer = (header) => {
+        if (header.number === 1_000_000) resolve();
+        else if (++answers > 600) reject(new Error('600 later answers came first'));
+        else give(); // so that the server never gets everything out
+      };
+      socket.resume();
+    });
   });
 
   test('a peer that never reads stops being served; others go on', async () => {
