@@ -354,14 +354,30 @@ export function partKey(upload: number, partNumber: number): Buffer {
   return numbered([space.part], upload, number);
 }
 
+/** A content that parts of the upload run over, or did before they were replaced: numbered as part 0, which no
+ *  part is, so that the end of the upload finds every reference in its name. */
+export function partContentKey(upload: number, content: ContentId): Buffer {
+  return Buffer.concat([partKey(upload, 0), u64(content)]);
+}
+
+/** Parts and contents of parts. */
 export function partsRange(upload: number): KeyRange {
   return rangeOf(numbered([space.part], upload));
 }
 
-export function decodePartKey(key: Uint8Array): { upload: number; partNumber: number } {
+const partKeyBytes = 13;
+
+/** `content` is set for part number 0 only. */
+export function decodePartKey(key: Uint8Array): {
+  upload: number;
+  partNumber: number;
+  content: ContentId | undefined;
+} {
   const upload = readU64(key, 1);
-  if (key.length !== 13) throw new CoreError('CORRUPT', 'a part key of a wrong length');
-  return { upload, partNumber: asBuffer(key).readUInt32BE(9) };
+  if (key.length < partKeyBytes) throw new CoreError('CORRUPT', 'a part key that is too short');
+  const partNumber = asBuffer(key).readUInt32BE(9);
+  const content = partNumber === 0 ? id<ContentId>(readU64(key, partKeyBytes)) : undefined;
+  return { upload, partNumber, content };
 }
 
 // --- S: sessions ---------------------------------------------------------------------------------------

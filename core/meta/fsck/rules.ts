@@ -268,20 +268,26 @@ const uploadRule: Rule = async ({ reader }, [key, value]) => {
 };
 
 const partRule: Rule = async (context, [key, value]) => {
-  const { upload, partNumber } = k.decodePartKey(key);
-  const { blob, content } = r.decodeRow(r.PartRow, value);
+  const { upload, partNumber, content } = k.decodePartKey(key);
   const findings = new Findings(`part ${partNumber} of upload ${upload}`);
   findings.unless(await isUpload(context, upload), 'part-without-upload', 'no such upload');
+  const referents =
+    content === undefined ? referentsOf(value) : [{ kind: 'content', content } as const];
   const referrer = { kind: 'upload', upload } as const;
-  const referents: k.Referent[] = [];
-  if (blob !== undefined) referents.push({ kind: 'blob', blob: id<BlobId>(blob.blob) });
-  if (content !== undefined) referents.push({ kind: 'content', content: id<ContentId>(content) });
   const rows = await context.reader.getMany(
     referents.map((referent) => k.referenceKey(referent, referrer)),
   );
   for (const row of rows) findings.unless(row !== undefined, 'reference-missing', 'by the upload');
   return findings.list;
 };
+
+function referentsOf(value: Uint8Array): k.Referent[] {
+  const { blob, content } = r.decodeRow(r.PartRow, value);
+  const referents: k.Referent[] = [];
+  if (blob !== undefined) referents.push({ kind: 'blob', blob: id<BlobId>(blob.blob) });
+  if (content !== undefined) referents.push({ kind: 'content', content: id<ContentId>(content) });
+  return referents;
+}
 
 const settingRule: Rule = async ({ reader }, [key]) => {
   const bucket = id<InodeId>(k.decodeNumber(key));

@@ -1,10 +1,18 @@
 // What ended uploads leave: parts, the answers kept for replays, and the uploads of buckets that are gone.
 
 import { id } from '../../base/ids.ts';
-import type { BlobId, ContentId, InodeId } from '../../base/ids.ts';
+import type { BlobId, InodeId } from '../../base/ids.ts';
 import { mark } from '../../base/mark.ts';
-import { decodeUploadKey, garbageKey, partsRange, uploadKey, uploadsRange } from '../keys.ts';
-import type { Garbage } from '../keys.ts';
+import {
+  decodePartKey,
+  decodeUploadKey,
+  garbageKey,
+  partsRange,
+  uploadKey,
+  uploadsRange,
+} from '../keys.ts';
+import type { Garbage, Referent } from '../keys.ts';
+import type { MetaEntry } from '../meta-store.ts';
 import type { NamespaceContext } from '../namespace/context.ts';
 import { dropUpload } from '../namespace/uploads.ts';
 import { PartRow, ReplayRow, UploadRow, decodeRow } from '../rows.ts';
@@ -21,28 +29,24 @@ export function collectParts(
   const { upload } = item;
   return context.store.transact(async (transaction) => {
     const rows = await transaction.range({ ...partsRange(upload), limit: partsPerTransaction });
-    const contents = new Set<ContentId>();
-    for (const [key, value] of rows) {
+    for (const row of rows) {
       mark('collect.part');
-      transaction.delete(key);
-      const { blob, content } = decodeRow(PartRow, value);
-      if (content !== undefined) contents.add(id<ContentId>(content));
-      if (blob === undefined) continue;
-      const referent = { kind: 'blob', blob: id<BlobId>(blob.blob) } as const;
+      transaction.delete(row[0]);
+      const referent = referentOf(row);
+      if (referent === undefined) continue;
       // oxlint-disable-next-line no-await-in-loop -- one transaction reads one after another
       await dropReference(context, transaction, referent, { kind: 'upload', upload });
     }
-    for (const content of contents) {
-      // oxlint-disable-next-line no-await-in-loop
-      await dropReference(
-        context,
-        transaction,
-        { kind: 'content', content },
-        { kind: 'upload', upload },
-      );
-    }
     if (rows.length < partsPerTransaction) transaction.delete(garbageKey(item));
   });
+}
+
+/** What a row of an upload refers to in the upload's name. A copied part's content has a row of its own. */
+function referentOf([key, value]: MetaEntry): Referent | undefined {
+  const { content } = decodePartKey(key);
+  if (content !== undefined) return { kind: 'content', content };
+  const { blob } = decodeRow(PartRow, value);
+  return blob === undefined ? undefined : { kind: 'blob', blob: id<BlobId>(blob.blob) };
 }
 
 /** An answer that was kept for replays and is due. */

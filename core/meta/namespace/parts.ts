@@ -10,7 +10,14 @@ import { limits } from '../../base/limits.ts';
 import type { MessageOf } from '../../base/message.ts';
 import { mark } from '../../base/mark.ts';
 import type * as calls from '../calls.ts';
-import { decodePartKey, garbageKey, partKey, partsRange, referenceKey } from '../keys.ts';
+import {
+  decodePartKey,
+  garbageKey,
+  partContentKey,
+  partKey,
+  partsRange,
+  referenceKey,
+} from '../keys.ts';
 import type { ByteRange, Checksum, PartInfo } from '../messages.ts';
 import type { MetaReader, MetaTransaction } from '../meta-store.ts';
 import { GarbageRow, PartRow, decodeRow, emptyRow, encodeRow } from '../rows.ts';
@@ -155,6 +162,7 @@ async function copy(
     const content = id<ContentId>(row.content);
     const referrer = { kind: 'upload', upload: upload.number } as const;
     transaction.set(referenceKey({ kind: 'content', content }, referrer), emptyRow);
+    transaction.set(partContentKey(upload.number, content), emptyRow);
   }
   await setPart(context, transaction, upload, partNumber, row);
   return { part: infoOfPart(partNumber, row), sourceVersionId: versionIdOf(object) };

@@ -45,6 +45,7 @@ const golden: Readonly<Record<string, Buffer>> = {
   openUpload: k.uploadKey('open', upload),
   doneUpload: k.uploadKey('done', upload),
   part: k.partKey(20, 10_000),
+  partContent: k.partContentKey(20, content(17)),
   session: k.sessionKey(session(21)),
   sessionExpiry: k.sessionExpiryKey(session(21)),
   sessionGrant: k.sessionGrantKey(session(21), blob(4096)),
@@ -104,7 +105,16 @@ describe('metadata keys', () => {
     });
     assert.deepEqual(k.decodeUploadKey(keyOf('openUpload')), { ...upload, state: 'open' });
     assert.deepEqual(k.decodeUploadKey(keyOf('doneUpload')), { ...upload, state: 'done' });
-    assert.deepEqual(k.decodePartKey(keyOf('part')), { upload: 20, partNumber: 10_000 });
+    assert.deepEqual(k.decodePartKey(keyOf('part')), {
+      upload: 20,
+      partNumber: 10_000,
+      content: undefined,
+    });
+    assert.deepEqual(k.decodePartKey(keyOf('partContent')), {
+      upload: 20,
+      partNumber: 0,
+      content: 17,
+    });
     assert.deepEqual(k.decodeSessionKey(keyOf('sessionGrant')), {
       part: 'grant',
       session: 21,

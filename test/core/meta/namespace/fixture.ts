@@ -119,6 +119,19 @@ export class Fixture {
     return fixture;
   }
 
+  /** A second service over the same stores, as in another process; close it before the fixture. */
+  async another(): Promise<Fixture> {
+    const { store, clock, bugs, chunks } = this;
+    const { rng, hasher, events, local } = this.service.context;
+    const options = { store, clock, rng, hasher, events, janitor: false };
+    const service = await NamespaceService.open(
+      local === undefined ? options : { ...options, local },
+    );
+    const fixture = new Fixture(store, service, clock, bugs, chunks);
+    await fixture.openSession();
+    return fixture;
+  }
+
   async openSession(): Promise<void> {
     const { session, blobs, layout } = await this.ask(calls.openSession, { role: 'test' });
     this.session = session;
@@ -258,7 +271,7 @@ export class Fixture {
     });
   }
 
-  async removeMany(bucket: string, keys: readonly string[]): Promise<DeleteResult[]> {
+  async removeMany(bucket: string, keys: readonly (string | Buffer)[]): Promise<DeleteResult[]> {
     const items = keys.map((key) => ({ key: Buffer.from(key), conditions: {} }));
     const request = { who: ann, session: this.session, bucket };
     return (await this.ask(calls.deleteObjects, request, DeleteItems.encode({ items }))).results;
