@@ -1,7 +1,7 @@
 // How chunk records get into force: submitted to the journal, applied when durable, replayed after a crash,
 // covered by checkpoints. The one place that changes the index and the block counts, so the live path and
 // recovery cannot part. Ordering rules of design 4.6 that are kept here: 1 (absolute records, nothing enters
-// the table before it is durable), 5 (checkpoint), 6 (sync before serving).
+// the table before it is durable), 5 (checkpoint), 6 (nothing is shown that could be lost).
 
 import { CoreError, toCoreError } from '../base/errors.ts';
 import type { ChunkId, RecordNumber, TargetId } from '../base/ids.ts';
@@ -182,7 +182,7 @@ export class ChunkCommits implements JournalUser {
   }
 
   async replayed(): Promise<void> {
-    const { space, placements, files } = this.parts;
+    const { space } = this.parts;
     const [unknown] = this.unknownSlabs;
     if (unknown !== undefined)
       throw new CoreError(
@@ -191,9 +191,6 @@ export class ChunkCommits implements JournalUser {
           'restore the index from a backup or rebuild this disk from replicas',
       );
     await space.reconcile();
-    // Rule 6: bytes that survived only in the page cache are made durable before they are shown.
-    await placements.placeAll();
-    await files.syncAll();
     await space.refresh();
   }
 

@@ -101,15 +101,16 @@ export class Drafter {
   }
 
   /** The common case without a single wait: a small chunk written whole, into a free block. */
-  private writeSmall(old: Content, { offset, bytes, ...sums }: Written): Draft | undefined {
+  private writeSmall(old: Content, written: Written): Draft | undefined {
+    const { offset, bytes, crc32c: crc, checksums, expectedBytes } = written;
     const { length } = bytes;
     if (offset > 0 || length === 0 || length < old.length) return undefined;
-    if (length > this.parts.journaledBytesMax) return undefined;
-    const position = this.parts.space.reserve(blockLog2For(length), true);
+    if (Math.max(length, expectedBytes) > this.parts.journaledBytesMax) return undefined;
+    const position = this.parts.space.reserve(blockLog2For(Math.max(length, expectedBytes)), true);
     if (position === undefined) return undefined;
-    const base = { offset, length, position, checksums: sums.checksums };
+    const base = { offset, length, position, checksums };
     return {
-      content: { length, crc32c: sums.crc32c, base, patches: [] },
+      content: { length, crc32c: crc, base, patches: [] },
       taken: [position],
       freed: positionsOf(old),
       sections: [{ position, from: 0, bytes: this.arena.copy([bytes]) }],
@@ -294,7 +295,7 @@ export class Drafter {
     } else {
       mark('draft.appendDirect');
       // Replay would write journaled bytes over ours. It has none here: those of this chunk end before, and
-      // a block that had more of another chunk is too small for an append of this size (allocator.ts).
+      // a block that is large enough for an append of this size was cold when it was taken (newPiece).
       assert(
         this.parts.allocator.directAllowed(position, pageCeil(from)),
         'append over warm bytes',

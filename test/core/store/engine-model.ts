@@ -182,6 +182,7 @@ class ModelRun {
       ...(before.bytes === undefined && prng.chance(0.5) && chunk.states.length === 1
         ? { fresh: true }
         : {}),
+      ...(prng.chance(0.2) ? { expectedBytes: prng.below(this.chunkBytesMax) } : {}),
     };
     const update = updateOf(chunk.chunk, change, more);
     if (expected !== undefined) {
