@@ -1,6 +1,7 @@
 // Answers of the listing calls: ListBuckets, ListObjects v1 and v2, ListObjectVersions, ListMultipartUploads,
 // ListParts. Element order is that of S3. Names are encoded only when the client asked for it.
 
+import { equalBytes } from '../../core/base/bytes.ts';
 import {
   type Checksum,
   type ChecksumAlgorithm,
@@ -232,13 +233,21 @@ export function listVersionsDocument(answer: ListVersionsAnswer): string {
       leaf('KeyMarker', encode(answer.keyMarker)) +
       leaf('VersionIdMarker', answer.versionIdMarker) +
       leafIf('NextKeyMarker', page.next === undefined ? undefined : encode(text(page.next))) +
-      leafIf('NextVersionIdMarker', page.nextVersionId) +
+      leafIf('NextVersionIdMarker', page.nextVersionId ?? versionOf(page)) +
       leaf('MaxKeys', parameters.maxKeys) +
       echo(parameters, encode) +
       leaf('IsTruncated', page.next !== undefined) +
       versions +
       commonPrefixes(page.commonPrefixes, encode),
   );
+}
+
+/** Version of the last key of a truncated page, which S3 names whatever the bucket; none for a prefix. */
+function versionOf({ objects, next }: Page<ListedVersion>): string | undefined {
+  const last = objects.at(-1);
+  return next !== undefined && last !== undefined && equalBytes(last.key, next)
+    ? last.versionId
+    : undefined;
 }
 
 interface ListedUpload {

@@ -108,7 +108,7 @@ function checkTime(parsed: SignedRequest, nowMs: number): S3Error | undefined {
     return new S3Error('AccessDenied', 'Request is not valid yet', { ServerTime: isoTime(nowMs) });
   }
   const expiresAtMs = signedAtMs + expiresSeconds * 1000;
-  if (expiresSeconds >= 0 && nowMs <= expiresAtMs) return undefined;
+  if (nowMs <= expiresAtMs) return undefined;
   return new S3Error('AccessDenied', 'Request has expired', {
     'X-Amz-Expires': String(expiresSeconds),
     Expires: isoTime(expiresAtMs),

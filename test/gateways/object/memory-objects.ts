@@ -240,7 +240,6 @@ export class MemoryObjects implements ObjectStore {
     const page = await this.list(who, request);
     return {
       ...page,
-      ...(page.next === undefined ? {} : { nextVersionId: 'null' }),
       objects: page.objects.map((object) => ({
         ...object,
         versionId: 'null',

@@ -103,7 +103,6 @@ test('ListObjectVersions', () => {
           objects: [version, marker],
           commonPrefixes: [],
           next: object.key,
-          nextVersionId: 'v2',
         },
       }),
     ),
