@@ -33,8 +33,10 @@ export interface FsckReport {
   readonly clean: boolean;
   /** What was looked at, by kind: rows, blobs, chunks… */
   readonly counts: Readonly<Record<string, number>>;
-  /** One line each, for people. */
+  /** Damage, one line each, for people; a bounded number. */
   readonly problems: readonly string[];
+  /** What is left over and harms nothing: a crash leaves some, the janitor removes it. Likewise. */
+  readonly leftovers: readonly string[];
 }
 
 export interface CoreOperator {

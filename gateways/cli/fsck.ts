@@ -45,8 +45,9 @@ async function checkStopped(data: string, makeParts: MakeLauncherParts): Promise
   return withCore(data, makeParts(log), (operator) => operator.fsck());
 }
 
-function printReport({ clean, counts, problems }: FsckReport, io: Io): void {
-  for (const problem of problems) io.out(`${problem}\n`);
+function printReport({ clean, counts, problems, leftovers }: FsckReport, io: Io): void {
+  for (const line of [...problems, ...leftovers]) io.out(`${line}\n`);
   const looked = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`);
+  if (leftovers.length > 0) looked.push(`${leftovers.length} leftovers, which harm nothing`);
   io.out(`${clean ? 'clean' : `${problems.length} problems`}: ${looked.join(', ')}\n`);
 }

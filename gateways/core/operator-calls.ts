@@ -43,5 +43,6 @@ export const fsck = defineCall({
     clean: bool(1),
     counts: many(nested(2, Count)),
     problems: many(string(3)),
+    leftovers: many(string(4)),
   }),
 });

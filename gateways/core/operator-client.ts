@@ -43,9 +43,9 @@ export function openCoreOperator(options: OperatorOptions): CoreOperator {
     },
     async fsck(): Promise<FsckReport> {
       const { response } = await rpc.call(fsck, {}, { deadlineMs: fsckMs });
-      const { clean, problems } = response;
+      const { clean, problems, leftovers } = response;
       const counts = Object.fromEntries(response.counts.map(({ name, count }) => [name, count]));
-      return { clean, counts, problems };
+      return { clean, counts, problems, leftovers };
     },
     close: async () => rpc.close(),
   };

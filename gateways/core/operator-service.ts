@@ -4,7 +4,8 @@ import { embeddedTarget } from '../../core/model/core-client.ts';
 import type { RpcRegistry } from '../../core/rpc/call.ts';
 import type { CoreData } from './core-data.ts';
 import { corePaths } from './core-data.ts';
-import { coreStatus } from './operator-calls.ts';
+import { checkCore } from './fsck.ts';
+import { coreStatus, fsck } from './operator-calls.ts';
 import type { CoreStatusResponse } from './operator-calls.ts';
 
 export interface OperatorServiceParts {
@@ -14,6 +15,12 @@ export interface OperatorServiceParts {
 
 export function registerOperatorService(registry: RpcRegistry, parts: OperatorServiceParts): void {
   registry.register(coreStatus, async () => ({ response: statusOf(parts) }));
+  registry.register(fsck, async () => {
+    const { clean, counts, problems, leftovers } = await checkCore(parts.data);
+    const named = Object.entries(counts).map(([name, count]) => ({ name, count }));
+    const response = { clean, counts: named, problems: [...problems], leftovers: [...leftovers] };
+    return { response };
+  });
 }
 
 function statusOf({ data, dataDir }: OperatorServiceParts): CoreStatusResponse {

@@ -128,4 +128,12 @@ describe('commands of README.md', () => {
     const out = await shell(context, `${exports.join('\n')}\n${script}`);
     assert.match(out, /^b'hello again'\n[1-9]\d* documents\n$/);
   });
+
+  test('lampyr itself', async (context) => {
+    const [, , lampyr = ''] = readmeBlocks(section);
+    const out = await shell(context, lampyr);
+    assert.match(out, /^core .*SERVING/m);
+    assert.match(out, /^user ann added/m);
+    assert.match(out, /^clean: /m);
+  });
 });

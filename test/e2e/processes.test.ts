@@ -211,8 +211,23 @@ describe('processes', () => {
     assert.match(listed.out, /"ann"/);
     assert.ok(!listed.out.includes(ann.secretKey));
     assert.equal((await run(context, ['user', 'remove', 'ann', ...data])).code, 0);
+  });
+
+  test('fsck is clean on a running and on a stopped system', async (context) => {
+    const data = join(temporaryDirectory(context), 'data');
+    const lampyr = await startLampyr({ dataDir: data });
+    context.after(() => lampyr.killAll());
+    const s3 = await withBucket(lampyr);
+    await put(s3, 'small', 'value');
+    await put(s3, 'large', 'value'.repeat(1_000_000));
+    const running = await run(context, ['fsck', '--data', data]);
+    assert.equal(running.code, 0, running.out + running.err);
+    assert.match(running.out, /^clean: [1-9]\d* chunks/m);
     assert.equal(await lampyr.stop(), 0);
-    assert.match((await run(context, ['status', ...data])).err, /no system runs on/);
+    const stopped = await run(context, ['fsck', '--data', data, '--json']);
+    assert.equal(stopped.code, 0, stopped.out + stopped.err);
+    assert.equal((JSON.parse(stopped.out) as { clean: boolean }).clean, true);
+    assert.match((await run(context, ['status', '--data', data])).err, /no system runs on/);
   });
 
   test('keys of the environment are the root for that run', async (context) => {

@@ -18,7 +18,7 @@ const silent = { emit: () => undefined };
 
 const operator: CoreOperator = {
   status: () => Promise.resolve({ parts: [], chains: [] }),
-  fsck: () => Promise.resolve({ clean: true, counts: {}, problems: [] }),
+  fsck: () => Promise.resolve({ clean: true, counts: {}, problems: [], leftovers: [] }),
   identities: {
     byAccessKey: () => Promise.resolve(undefined),
     add: () => Promise.reject(new Error('not here')),
