@@ -25,6 +25,8 @@ function usage(): Usage {
 
 async function serve(dataDir: string): Promise<void> {
   const core = await Core.open(coreOptions(dataDir));
+  // The parent asked to stop, or is gone.
+  process.once('disconnect', () => process.exit());
   process.on('message', (message) => {
     if (message === 'usage') process.send?.(usage());
     else void core.close().then(() => process.disconnect());

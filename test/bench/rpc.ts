@@ -43,6 +43,7 @@ async function serve(path: string): Promise<void> {
     return { response: { blob: Buffer.alloc(0) }, payload: [body] };
   });
   await server.listen({ kind: 'unix', path });
+  process.once('disconnect', () => process.exit()); // the parent is gone
   process.on('message', () => process.send?.(process.cpuUsage()));
   process.send?.('ready');
 }
