@@ -45,9 +45,10 @@ function requestOf({ method, scope, subResource, when }: Operation): string {
   return `\`${method} ${target}\`${header}`;
 }
 
+const count = (status: Operation['status']): number =>
+  operations.filter((operation) => operation.status === status).length;
+
 export function s3Table(): string {
-  const count = (status: Operation['status']): number =>
-    operations.filter((operation) => operation.status === status).length;
   const rows = operations.map(
     (operation) => `| ${operation.name} | ${requestOf(operation)} | ${shown[operation.status]} |`,
   );
