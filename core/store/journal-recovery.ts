@@ -21,7 +21,7 @@ export interface JournalEnd {
   readonly group: number;
   readonly generation: number;
   readonly offset: number;
-  /** Bytes replayed, for the start-up log. */
+  /** Records replayed, for the start-up log. */
   readonly records: number;
 }
 

@@ -60,7 +60,7 @@ function superblockOf(disk: SimDisk): Superblock {
 
 async function opensOrRefuses(disk: SimDisk, kv: SimKv): Promise<string> {
   try {
-    const store = await JournaledStore.open(disk, kv, 64 * KiB);
+    const store = await JournaledStore.open(disk, kv, { segmentBytes: 64 * KiB });
     return await store.content();
   } catch (error) {
     if (isCoreError(error, 'DISK_REFUSED')) return 'refused';
@@ -72,7 +72,7 @@ describe('journal: damage is refused or harmless', () => {
   test('one flipped byte anywhere: the right data or a refusal', async () => {
     const disk = new SimDisk();
     const kv = new SimKv();
-    const first = await JournaledStore.open(disk, kv, 64 * KiB);
+    const first = await JournaledStore.open(disk, kv, { segmentBytes: 64 * KiB });
     const puts = Array.from({ length: 30 }, (_, i) => [`k${i % 7}`, `v${i}`] as const);
     for (const [key, value] of puts.slice(0, 10)) first.put(key, value);
     await first.journal.checkpoint();
@@ -81,7 +81,7 @@ describe('journal: damage is refused or harmless', () => {
       await first.put(key, value).durable;
     }
     await first.journal.close();
-    const second = await JournaledStore.open(disk, kv, 64 * KiB);
+    const second = await JournaledStore.open(disk, kv, { segmentBytes: 64 * KiB });
     for (const [key, value] of puts.slice(20)) {
       // oxlint-disable-next-line no-await-in-loop -- a group each
       await second.put(key, value).durable;

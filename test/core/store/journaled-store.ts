@@ -27,7 +27,11 @@ export class JournaledStore implements JournalUser {
     this.table = table;
   }
 
-  static async open(disk: Disk, kv: Kv, segmentBytes = 32 * KiB): Promise<JournaledStore> {
+  static async open(
+    disk: Disk,
+    kv: Kv,
+    { segmentBytes = 32 * KiB, segmentsMin = 3 } = {},
+  ): Promise<JournaledStore> {
     const table = await openTable({
       name: 'rows',
       kv,
@@ -43,7 +47,7 @@ export class JournaledStore implements JournalUser {
       clock: new SimClock(),
       rng: simRng('store'),
       segmentBytes,
-      segmentsMin: 3,
+      segmentsMin,
       segmentsMax: 4,
     });
     return store;
