@@ -100,6 +100,20 @@ describe('sources', () => {
     none(wrong, 'a module begins with a comment that says what it is and what it must not do');
   });
 
+  test('no module is out of use', () => {
+    const bySource = new Map(sources.map((source) => [source.path, source]));
+    const used = new Set<string>();
+    const visit = (path: string): void => {
+      const source = bySource.get(path);
+      if (source === undefined || used.has(path)) return;
+      used.add(path);
+      for (const target of source.imports) visit(target);
+    };
+    for (const { path } of sources) if (isEntry(path)) visit(path);
+    const dead = sources.map(({ path }) => path).filter((path) => !used.has(path));
+    none(dead, 'nothing that is started comes to this module: remove it');
+  });
+
   test('every test file is in a suite that has an entry', () => {
     const suites = new Set<string>(suiteNames);
     for (const suite of suites) assert.ok(paths.has(`test/suites/${suite}.ts`), suite);
@@ -110,6 +124,24 @@ describe('sources', () => {
     none(lost, 'this test would never run');
   });
 });
+
+const programs = [
+  textOf('package.json'),
+  ...sources.flatMap(({ path, text }) => (path.startsWith('test/') ? [text] : [])),
+];
+
+/** The command line, tests, and what package.json or a test starts by the name of its output. */
+function isEntry(path: string): boolean {
+  if (path === 'gateways/main.ts' || path.endsWith('.test.ts')) return true;
+  if (!path.startsWith('test/')) return false;
+  const output = path.replace(/\.ts$/, '.js');
+  const name = output.slice(output.lastIndexOf('/') + 1);
+  return (
+    // Suites by test/tools/run.ts, benchmarks by test/bench/main.ts.
+    /^test\/(suites|bench)\//.test(path) ||
+    programs.some((text) => text.includes(`dist/${output}`) || text.includes(`'${name}'`))
+  );
+}
 
 describe('packages', () => {
   interface LockEntry {
