@@ -45,6 +45,8 @@ export class Janitor {
   /** References from here on have not been seen in this round. */
   private seenTo: Uint8Array | undefined;
   private nextUnknownMs = 0;
+  /** Where the next step on a queue begins; absent: at its first row. */
+  private readonly positions = new Map<string, Uint8Array>();
 
   constructor(context: NamespaceContext) {
     this.context = context;
@@ -101,12 +103,19 @@ export class Janitor {
     });
   }
 
-  /** The first rows of a queue. `work` answers false when it leaves its row for later. */
+  /** The next rows of a queue, round and round, so that rows that stay do not keep the others waiting. `work`
+   *  answers false when it leaves its row for later. */
   private async each(
     range: KeyRange,
     work: (row: MetaEntry) => Promise<boolean | void>,
   ): Promise<number> {
-    const rows = await this.context.store.range({ ...range, limit: limits.janitorItemsPerStep });
+    const queue = asBuffer(range.from).toString('latin1');
+    const from = this.positions.get(queue) ?? range.from;
+    const limit = limits.janitorItemsPerStep;
+    const rows = await this.context.store.range({ from, to: range.to, limit });
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < limit) this.positions.delete(queue);
+    else this.positions.set(queue, Buffer.concat([last[0], Buffer.of(0)]));
     const done = await mapParallel(rows, limits.janitorParallel, (row) =>
       this.attempt(row[0], async () => (await work(row)) !== false),
     );

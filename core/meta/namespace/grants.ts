@@ -11,7 +11,7 @@ export interface IdRange {
   readonly end: number;
 }
 
-/** Ranges of live sessions, and of ended ones that the janitor has not been through yet. */
+/** Ranges of live sessions, and of ended ones that the janitor has not been through yet; in order. */
 export async function grantedRanges(reader: MetaReader): Promise<IdRange[]> {
   const ranges: IdRange[] = [];
   for await (const rows of pagesOf(reader, sessionsRange('grant'))) {
@@ -20,9 +20,16 @@ export async function grantedRanges(reader: MetaReader): Promise<IdRange[]> {
       ranges.push({ first, end: first + decodeRow(SessionGrantRow, value).count });
     }
   }
-  return ranges;
+  return ranges.toSorted((a, b) => a.first - b.first);
 }
 
+/** @param ranges in order, as `grantedRanges` answers them */
 export function isGranted(ranges: readonly IdRange[], blob: number): boolean {
-  return ranges.some(({ first, end }) => blob >= first && blob < end);
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ranges[middle] as IdRange).end <= blob) low = middle + 1;
+    else high = middle;
+  }
+  return low < ranges.length && (ranges[low] as IdRange).first <= blob;
 }

@@ -38,6 +38,11 @@ export class MemoryChunks implements ChunkStore {
   removed = 0;
   private records = 0;
 
+  /** Stores bytes without a copy: many large chunks of one content take its memory once. */
+  share(chunk: ChunkId, bytes: Buffer): void {
+    this.chunks.set(nameOf(chunk), bytes);
+  }
+
   stage({ chunk, change }: ChunkUpdate): Promise<StagedUpdate> {
     this.staged++;
     const next = this.next(nameOf(chunk), change);

@@ -3,10 +3,11 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import assert from 'node:assert/strict';
+import { crc32c } from '../../../../core/base/crc32c.ts';
 import { isCoreError } from '../../../../core/base/errors.ts';
 import type { ErrorName } from '../../../../core/base/errors.ts';
 import { id } from '../../../../core/base/ids.ts';
-import type { BlobId, ChainVer, TargetId } from '../../../../core/base/ids.ts';
+import type { BlobId, ChainVer, ChunkId, SessionId, TargetId } from '../../../../core/base/ids.ts';
 import type { MessageOf } from '../../../../core/base/message.ts';
 import { limits } from '../../../../core/base/limits.ts';
 import type { Timer } from '../../../../core/env/clock.ts';
@@ -21,6 +22,7 @@ import type { FsckReport } from '../../../../core/meta/fsck/fsck.ts';
 import { NamespaceService, registerNamespaceCalls } from '../../../../core/meta/service.ts';
 import { openMemoryMetaStore } from '../../../../core/meta/store/memory-store.ts';
 import { CallTable } from '../../../../core/rpc/call-table.ts';
+import type { ChunkStore } from '../../../../core/store/types.ts';
 import type { Answer, Call, RpcClient } from '../../../../core/rpc/call.ts';
 import { localClient } from '../../../../core/rpc/local.ts';
 import { SimClock } from '../../../sim/clock.ts';
@@ -47,6 +49,8 @@ export interface FixtureOptions {
   readonly local?: boolean;
   /** Stands for the disk of the metadata store: commits are durable when it resolves. */
   readonly sync?: () => Promise<void>;
+  /** In place of the memory stores. */
+  readonly stores?: { readonly store: MetaStore; readonly chunks: ChunkStore };
 }
 
 export const target = id<TargetId>(1);
@@ -61,8 +65,10 @@ class FixtureClock extends SimClock {
 }
 
 export class Fixture {
-  readonly clock = new SimClock();
-  readonly chunks = new MemoryChunks();
+  readonly clock: SimClock;
+  /** The chunk store when it is the one in memory, else an empty one. */
+  readonly chunks: MemoryChunks;
+  readonly chunkStore: ChunkStore;
   readonly store: MetaStore;
   readonly service: NamespaceService;
   readonly rpc: RpcClient;
@@ -72,17 +78,17 @@ export class Fixture {
   private blobs = { next: 0, end: 0 };
 
   private constructor(
-    store: MetaStore,
     service: NamespaceService,
     clock: SimClock,
     bugs: string[],
-    chunks: MemoryChunks,
+    chunkStore: ChunkStore,
   ) {
-    this.store = store;
+    this.store = service.context.store;
     this.service = service;
     this.clock = clock;
     this.bugs = bugs;
-    this.chunks = chunks;
+    this.chunkStore = chunkStore;
+    this.chunks = chunkStore instanceof MemoryChunks ? chunkStore : new MemoryChunks();
     const table = new CallTable();
     registerNamespaceCalls(table, service);
     this.rpc = localClient(table, 'write', 'test');
@@ -99,8 +105,10 @@ export class Fixture {
       },
     };
     const sync = options.sync === undefined ? {} : { sync: options.sync };
-    const store = openMemoryMetaStore({ clock, rng, ...sync });
-    const chunks = new MemoryChunks();
+    const { store, chunks } = options.stores ?? {
+      store: openMemoryMetaStore({ clock, rng, ...sync }),
+      chunks: new MemoryChunks(),
+    };
     const local =
       options.local === false
         ? {}
@@ -114,20 +122,20 @@ export class Fixture {
       ...local,
       janitor: false,
     });
-    const fixture = new Fixture(store, service, clock, bugs, chunks);
+    const fixture = new Fixture(service, clock, bugs, chunks);
     await fixture.openSession();
     return fixture;
   }
 
   /** A second service over the same stores, as in another process; close it before the fixture. */
   async another(): Promise<Fixture> {
-    const { store, clock, bugs, chunks } = this;
+    const { store, clock, bugs, chunkStore: chunks } = this;
     const { rng, hasher, events, local } = this.service.context;
     const options = { store, clock, rng, hasher, events, janitor: false };
     const service = await NamespaceService.open(
       local === undefined ? options : { ...options, local },
     );
-    const fixture = new Fixture(store, service, clock, bugs, chunks);
+    const fixture = new Fixture(service, clock, bugs, chunks);
     await fixture.openSession();
     return fixture;
   }
@@ -186,12 +194,22 @@ export class Fixture {
     const { chunkBytes } = this.layout;
     for (let index = 0; index * chunkBytes < content.length; index++) {
       const bytes = content.subarray(index * chunkBytes, (index + 1) * chunkBytes);
-      this.chunks.chunks.set(
-        `${blob.toString().padStart(16, '0')}/${index.toString().padStart(10, '0')}`,
-        bytes,
-      );
+      // oxlint-disable-next-line no-await-in-loop -- a chunk after another, as a slow client does
+      await this.writeChunk({ blob: id<BlobId>(blob), index }, bytes);
     }
     return { blob, length: content.length, layout: this.layout };
+  }
+
+  private async writeChunk(chunk: ChunkId, bytes: Buffer): Promise<void> {
+    if (this.chunkStore === this.chunks) return this.chunks.share(chunk, bytes);
+    await this.chunkStore.update({
+      target,
+      chunk,
+      change: { kind: 'write', offset: 0, bytes, crc32c: crc32c(bytes) },
+      chainVersion: id<ChainVer>(1),
+      tag: { session: id<SessionId>(this.session), channel: 3, sequence: chunk.blob },
+      fresh: true,
+    });
   }
 
   open(
@@ -253,7 +271,7 @@ export class Fixture {
         const index = Math.floor(at / chunkBytes);
         const length = Math.min((index + 1) * chunkBytes, extent.offset + extent.length) - at;
         const chunk = { blob: id<BlobId>(extent.blob), index };
-        const read = await this.chunks.read(target, chunk, at - index * chunkBytes, length);
+        const read = await this.chunkStore.read(target, chunk, at - index * chunkBytes, length);
         assert.equal(read.bytes.length, length, 'a chunk is short');
         parts.push(Buffer.from(read.bytes));
         at += length;
@@ -308,13 +326,13 @@ export class Fixture {
   }
 
   fsck(): Promise<FsckReport> {
-    return checkNamespace(this.store, { chunks: this.chunks, target });
+    return checkNamespace(this.store, { chunks: this.chunkStore, target });
   }
 
   async close(): Promise<void> {
     assert.deepEqual((await this.fsck()).findings, []);
     await this.service.close();
-    await this.store.close();
+    if (this.chunkStore === this.chunks) await this.store.close();
     assert.deepEqual(this.bugs, []);
     assert.equal(this.chunks.staged, 0, 'stages that were not ended');
   }
