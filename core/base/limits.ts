@@ -180,6 +180,22 @@ export const limits = {
   /** Chunks that metadata does not know are kept this long before they are removed. */
   quarantineMs: 24 * 3600_000,
 
+  // --- fsck ----------------------------------------------------------------------------------------
+  /** Findings of each severity in one report, at most 2 KiB each: a report fits a control frame. All are counted. */
+  fsckFindingsMax: 150,
+  /** Rows looked at together, so that their reads are gathered and the service keeps its share. */
+  fsckParallel: 32,
+  /** Content rows of one page: up to metaValueBytesMax each. */
+  fsckContentRowsMax: 64,
+  /** Suspicions kept until the open uploads are known again, about 200 bytes each. */
+  fsckDeferredMax: 50_000,
+  /** Open uploads whose numbers are held, 16 bytes each. */
+  fsckUploadsMax: 2_000_000,
+  /** Directories known to hang below the root, remembered so that each path is climbed about once. */
+  fsckDirectoriesMax: 100_000,
+  /** Content read and verified between two looks at whether somebody still waits for the check. */
+  fsckScrubBytes: 32 * MiB,
+
   /** openObject answers the bytes themselves up to this size: one round trip for small reads. */
   openPayloadBytesMax: 256 * KiB,
 
@@ -298,4 +314,8 @@ assert(limits.journaledBytesMax <= limits.rpcPayloadBytesMax, 'a small PUT fits 
 assert(
   limits.metaTransactionBytesMax < limits.journalRecordBytesMax,
   'a transaction fits a record',
+);
+assert(
+  3 * limits.fsckFindingsMax * 2 * KiB <= limits.rpcControlBytesMax,
+  'a report of fsck fits a frame',
 );

@@ -118,7 +118,7 @@ const extentFrameBytes = 40;
 const layoutFrameBytes = 48;
 const partFrameBytes = 80;
 
-function sameLayout(a: Layout, b: Layout): boolean {
+export function sameLayout(a: Layout, b: Layout): boolean {
   return (
     a.chunkBytes === b.chunkBytes &&
     a.table === b.table &&

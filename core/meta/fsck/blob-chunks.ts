@@ -1,0 +1,252 @@
+// fsck between blob rows and a chunk store. Walks the store's chunks beside the windows of blobs, in one order:
+// each blob has all its chunks at full length, each chunk belongs to a blob, or to a range of ids that a live
+// session may still name.
+
+import { isCoreError } from '../../base/errors.ts';
+import { id } from '../../base/ids.ts';
+import type { BlobId, ChunkId } from '../../base/ids.ts';
+import { limits } from '../../base/limits.ts';
+import { mapParallel } from '../../base/parallel.ts';
+import * as k from '../keys.ts';
+import type { MetaReader } from '../meta-store.ts';
+import type { ChunkState } from '../../store/types.ts';
+import { BlobRow, SessionGrantRow, decodeRow } from '../rows.ts';
+import { FoundList } from './finding.ts';
+import type { Found, Subject } from './finding.ts';
+import { SortedNumbers } from './sorted-numbers.ts';
+import type { CheckedChunks, Walk } from './walk.ts';
+
+/** Blobs by number; undefined for a row that does not decode. */
+export type BlobWindow = ReadonlyMap<number, BlobRow | undefined>;
+
+interface Chunk {
+  readonly chunk: ChunkId;
+  readonly state: ChunkState;
+}
+
+/** Chunks of a blob, as they were met in order. */
+interface Seen {
+  /** Chunks that are there at full length. */
+  whole: number;
+  /** One was short, or beyond the blob's length. */
+  odd: boolean;
+}
+
+export class BlobChunks {
+  private readonly walk: Walk;
+  private readonly local: CheckedChunks;
+  private page: readonly Chunk[] = [];
+  private at = 0;
+  private ended = false;
+
+  constructor(walk: Walk, local: CheckedChunks) {
+    this.walk = walk;
+    this.local = local;
+    walk.report.count('chunks', 0);
+  }
+
+  /** Compares the window with the chunks up to those of blob `last`. Windows come in order. */
+  async compare(window: BlobWindow, last: BlobId): Promise<void> {
+    const seen = new Map<number, Seen>();
+    const unknown = new Set<BlobId>();
+    for await (const chunk of this.upTo(last)) {
+      const { blob } = chunk.chunk;
+      const row = window.get(blob);
+      if (row !== undefined) meet(seen, row, chunk);
+      else if (!window.has(blob)) unknown.add(blob);
+      if (unknown.size < limits.scanRowsMax) continue;
+      await this.confirmUnknown([...unknown]);
+      unknown.clear();
+    }
+    for (const [number, row] of window) {
+      const met = seen.get(number);
+      const sound = row === undefined || (met?.whole ?? 0) === chunksOf(row);
+      // oxlint-disable-next-line no-await-in-loop -- rare
+      if (!sound || met?.odd === true) await this.confirmBlob(id<BlobId>(number));
+    }
+    await this.confirmUnknown([...unknown]);
+  }
+
+  private async *upTo(last: BlobId): AsyncGenerator<Chunk> {
+    for (;;) {
+      const next = this.page[this.at];
+      if (next === undefined) {
+        // oxlint-disable-next-line no-await-in-loop -- page after page
+        if (!(await this.nextPage())) return;
+      } else if (next.chunk.blob > last) return;
+      else {
+        this.at++;
+        yield next;
+      }
+    }
+  }
+
+  private async nextPage(): Promise<boolean> {
+    if (this.ended) return false;
+    const { chunks, target } = this.local;
+    const after = this.page.at(-1)?.chunk;
+    let unread: string | undefined;
+    this.page = await chunks.scan(target, after, limits.scanRowsMax).catch((error: unknown) => {
+      if (!isCoreError(error, 'CORRUPT')) throw error;
+      unread = error.message;
+      return [];
+    });
+    this.at = 0;
+    if (unread !== undefined) {
+      // The blobs that follow are looked at chunk by chunk.
+      const text = `chunks after ${after?.blob ?? 0}/${after?.index ?? 0}`;
+      await this.walk.add([
+        { kind: 'rows-unchecked', subject: { kind: 'text', text }, detail: unread },
+      ]);
+    }
+    this.ended = this.page.length < limits.scanRowsMax;
+    this.walk.report.count('chunks', this.page.length);
+    return this.page.length > 0;
+  }
+
+  // --- confirmation ----------------------------------------------------------------------------------
+
+  private async confirmBlob(blob: BlobId): Promise<void> {
+    const value = await this.walk.store.get(k.blobKey(blob));
+    if (value === undefined) return;
+    const found = await this.look(blob, decodeRow(BlobRow, value));
+    if (found.length === 0) return;
+    const subject: Subject = { kind: 'blob', blob };
+    await this.walk.confirm(subject, async (reader) => ((await isKept(reader, blob)) ? found : []));
+  }
+
+  private async look(blob: BlobId, row: BlobRow): Promise<readonly Found[]> {
+    const { chunks, target } = this.local;
+    const count = chunksOf(row);
+    const found = new FoundList({ kind: 'blob', blob });
+    const indexes = Array.from({ length: count }, (_, index) => index);
+    const lengths = await mapParallel(indexes, limits.fsckParallel, (index) =>
+      this.lengthOf({ blob, index }),
+    );
+    const missing = indexes.filter((index) => lengths[index] === undefined);
+    const damaged = indexes.filter((index) => lengths[index] === 'damaged');
+    const short = indexes.filter((index) => Number(lengths[index]) < lengthOf(row, index));
+    const some = (list: readonly number[]): string =>
+      `${list.length} of ${count} chunks of blob ${blob}, the first ${blob}/${list[0]}`;
+    found.unless(missing.length === 0, 'chunk-missing', `${some(missing)}, are missing`);
+    found.unless(
+      damaged.length === 0,
+      'chunk-missing',
+      `${some(damaged)}, have damaged index rows`,
+    );
+    found.unless(short.length === 0, 'chunk-short', `${some(short)}, are too short`);
+    const [beyond] = await chunks.scan(target, { blob, index: Math.max(0, count - 1) }, 1);
+    const odd = count > 0 && beyond?.chunk.blob === blob;
+    found.unless(!odd, 'chunk-beyond-blob', `chunk ${beyond?.chunk.index} of ${count}`);
+    return found.list;
+  }
+
+  private async lengthOf(chunk: ChunkId): Promise<number | 'damaged' | undefined> {
+    const { chunks, target } = this.local;
+    try {
+      return (await chunks.stat(target, chunk))?.length;
+    } catch (error) {
+      if (isCoreError(error, 'CORRUPT')) return 'damaged';
+      throw error;
+    }
+  }
+
+  /** Blobs that have chunks and had no row. Sessions are read after the rows: what was named meanwhile was
+   *  granted before. */
+  private async confirmUnknown(blobs: readonly BlobId[]): Promise<void> {
+    if (blobs.length === 0) return;
+    const grants = await Grants.load(this.walk);
+    for (const blob of blobs.filter((number) => !grants.has(number))) {
+      // oxlint-disable-next-line no-await-in-loop -- rare
+      if (!(await this.hasChunks(blob))) continue;
+      const subject: Subject = { kind: 'text', text: `chunks of blob ${blob}` };
+      // oxlint-disable-next-line no-await-in-loop
+      await this.walk.confirm(subject, async (reader) => {
+        if (await isKnown(reader, blob)) return [];
+        return [{ kind: 'chunk-unknown', subject, detail: 'no metadata names the blob' }];
+      });
+    }
+  }
+
+  private async hasChunks(blob: BlobId): Promise<boolean> {
+    const before = { blob: id<BlobId>(Math.max(0, blob - 1)), index: 0xffffffff };
+    const { chunks, target } = this.local;
+    const [first] = await chunks.scan(target, blob === 0 ? undefined : before, 1);
+    return first?.chunk.blob === blob;
+  }
+}
+
+function meet(seen: Map<number, Seen>, row: BlobRow, { chunk, state }: Chunk): void {
+  const met = seen.get(chunk.blob) ?? { whole: 0, odd: false };
+  seen.set(chunk.blob, met);
+  const { index } = chunk;
+  if (index >= chunksOf(row) || state.length < lengthOf(row, index)) met.odd = true;
+  else met.whole++;
+}
+
+function chunksOf({ length, layout }: BlobRow): number {
+  return Math.ceil(length / layout.chunkBytes);
+}
+
+/** Bytes that a chunk of the blob has at least. */
+function lengthOf({ length, layout }: BlobRow, index: number): number {
+  return Math.min(layout.chunkBytes, length - index * layout.chunkBytes);
+}
+
+/** True while the blob has a row and is not queued as garbage. */
+export async function isKept(reader: MetaReader, blob: BlobId): Promise<boolean> {
+  const keys = [k.blobKey(blob), k.garbageKey({ kind: 'blob', blob })];
+  const [row, dead] = await reader.getMany(keys);
+  return row !== undefined && dead === undefined;
+}
+
+/** A row, or a queue of the janitor, knows the blob. */
+async function isKnown(reader: MetaReader, blob: BlobId): Promise<boolean> {
+  const none = { kind: 'reference', referent: { kind: 'blob', blob }, referrer: { kind: 'none' } };
+  const rows = await reader.getMany([
+    k.blobKey(blob),
+    k.garbageKey({ kind: 'blob', blob }),
+    k.garbageKey(none as k.Garbage),
+  ]);
+  return rows.some((row) => row !== undefined);
+}
+
+/** 0 for a damaged row, which its own check reports. */
+function countOf(grant: Uint8Array): number {
+  try {
+    return decodeRow(SessionGrantRow, grant).count;
+  } catch (error) {
+    if (isCoreError(error)) return 0;
+    throw error;
+  }
+}
+
+/** Ranges of blob ids that live sessions were granted, sorted. */
+class Grants {
+  private readonly firsts: SortedNumbers;
+  private readonly counts: ReadonlyMap<number, number>;
+
+  private constructor(counts: ReadonlyMap<number, number>) {
+    this.counts = counts;
+    this.firsts = new SortedNumbers([...counts.keys()]);
+  }
+
+  static async load(walk: Walk): Promise<Grants> {
+    const counts = new Map<number, number>();
+    for await (const page of walk.pages(k.sessionsRange('grant'), { key: k.decodeSessionKey })) {
+      const grants = page.map(([key]) => k.decodeSessionKey(key));
+      // oxlint-disable-next-line no-await-in-loop -- page after page
+      const live = await walk.store.getMany(grants.map(({ session }) => k.sessionKey(session)));
+      for (const [at, [, value]] of page.entries()) {
+        if (live[at] === undefined) continue;
+        counts.set((grants[at] as (typeof grants)[number]).firstBlob, countOf(value));
+      }
+    }
+    return new Grants(counts);
+  }
+
+  has(blob: BlobId): boolean {
+    const first = this.firsts.floor(blob);
+    return first !== undefined && blob < first + (this.counts.get(first) ?? 0);
+  }
+}
