@@ -29,19 +29,38 @@ export interface CoreStatus {
   readonly chains: readonly ChainStatus[];
 }
 
+export interface FsckFinding {
+  /** error: something that was promised is missing or wrong. garbage: space nobody uses. note: worth knowing. */
+  readonly severity: 'error' | 'garbage' | 'note';
+  /** docs/operations/fsck.md explains each. */
+  readonly kind: string;
+  /** Bucket and key where they can be told. */
+  readonly where: string;
+  readonly detail: string;
+  /** What to do about it. */
+  readonly action: string;
+}
+
 export interface FsckReport {
+  /** No errors; there may be garbage. */
   readonly clean: boolean;
   /** What was looked at, by kind: rows, blobs, chunks… */
   readonly counts: Readonly<Record<string, number>>;
-  /** Damage, one line each, for people; a bounded number. */
-  readonly problems: readonly string[];
-  /** What is left over and harms nothing: a crash leaves some, the janitor removes it. Likewise. */
-  readonly leftovers: readonly string[];
+  /** All that were found, by severity. */
+  readonly found: Readonly<Record<FsckFinding['severity'], number>>;
+  /** The first of each severity, errors first. */
+  readonly findings: readonly FsckFinding[];
+}
+
+export interface FsckWish {
+  /** Read and verify every stored byte too. */
+  readonly scrub: boolean;
 }
 
 export interface CoreOperator {
   status(): Promise<CoreStatus>;
-  fsck(): Promise<FsckReport>;
+  /** @throws CoreError BUSY when a check runs already */
+  fsck(wish: FsckWish): Promise<FsckReport>;
   readonly identities: IdentityStore;
   close(): Promise<void>;
 }

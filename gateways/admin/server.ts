@@ -80,7 +80,10 @@ async function operatorRoutes(server: FastifyInstance, options: AdminOptions): P
       );
   });
   server.get('/v1/status', () => options.status());
-  server.post('/v1/fsck', () => options.core.fsck());
+  server.post('/v1/fsck', (request) => {
+    const { scrub } = request.query as { readonly scrub?: string };
+    return options.core.fsck({ scrub: scrub === 'true' });
+  });
   await server.register(userRoutes(options.core.identities), { prefix: '/v1/users' });
 }
 

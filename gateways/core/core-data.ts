@@ -44,6 +44,8 @@ export interface CoreDataOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly events: Events;
+  /** Refuse a directory that holds no core yet, instead of making one. */
+  readonly mustExist?: boolean;
 }
 
 /** The files of the core, by the names that its errors use. */
@@ -66,19 +68,17 @@ export class CoreData {
   readonly journal: DiskJournal;
   readonly chunks: ChunkEngine;
   readonly meta: MetaStore;
+  /** The rows of `meta`, for checks. */
+  readonly metaTable: JournaledTable;
   /** Why the journal accepts nothing any more. */
   offline: CoreError | undefined;
   private readonly kvs: readonly Kv[];
 
-  private constructor(parts: {
-    journal: DiskJournal;
-    chunks: ChunkEngine;
-    meta: MetaStore;
-    kvs: readonly Kv[];
-  }) {
+  private constructor(parts: Recovered & { readonly kvs: readonly Kv[] }) {
     this.journal = parts.journal;
     this.chunks = parts.chunks;
     this.meta = parts.meta;
+    this.metaTable = parts.metaTable;
     this.kvs = parts.kvs;
     this.journal.onOffline((error) => (this.offline = error));
   }
@@ -89,6 +89,8 @@ export class CoreData {
     const paths = corePaths(options.dataDir);
     const disk = nodeDisk(paths.store);
     const fresh = await isFresh(disk, paths);
+    if (fresh && options.mustExist === true)
+      throw refused(paths.store, 'holds no data: nothing was ever stored, or it was lost');
     mkdirSync(paths.store, { recursive: true, mode: 0o700 });
     mkdirSync(paths.meta, { recursive: true, mode: 0o700 });
     const kvs: Kv[] = [];
@@ -118,6 +120,13 @@ export class CoreData {
 }
 
 type Paths = ReturnType<typeof corePaths>;
+
+interface Recovered {
+  readonly journal: DiskJournal;
+  readonly chunks: ChunkEngine;
+  readonly meta: MetaStore;
+  readonly metaTable: JournaledTable;
+}
 
 /** True when there is nothing to recover: no journal was ever used. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED */
 async function isFresh(disk: Disk, paths: Paths): Promise<boolean> {
@@ -180,7 +189,7 @@ async function recover(
   disk: Disk,
   index: Kv,
   rows: Kv,
-): Promise<{ journal: DiskJournal; chunks: ChunkEngine; meta: MetaStore }> {
+): Promise<Recovered> {
   const { clock, rng, events, clusterId, target, chainVersion } = options;
   let journal: DiskJournal | undefined;
   // A full overlay asks for a checkpoint; during replay there is nobody to ask yet.
@@ -210,8 +219,8 @@ async function recover(
     rng,
   });
   chunks.serve(journal);
-  await chunks.noteServed(target, chainVersion);
-  return { journal, chunks, meta: await metadata.open(journal) };
+): Promise<Recovered> {
+  const { clock, rng, events, clusterId, target, chainVersion } = options;
 }
 
 function refused(path: string, what: string): CoreError {

@@ -31,18 +31,26 @@ export type CoreStatusResponse = MessageOf<typeof coreStatus.response>;
 
 const Count = message('FsckCount', { name: string(1), count: uint(2) });
 
+const Finding = message('FsckFinding', {
+  severity: string(1),
+  kind: string(2),
+  where: string(3),
+  detail: string(4),
+  action: string(5),
+});
+
 /** Checks chunks, metadata and the references between them while the system runs. Takes as long as it takes:
- *  give it a deadline to match. */
+ *  give it a deadline to match. One check at a time: BUSY. */
 export const fsck = defineCall({
   id: 501,
   name: 'fsck',
   capability: 'operator',
   lane: 'background',
-  request: message('FsckRequest', {}),
+  request: message('FsckRequest', { scrub: bool(1) }),
   response: message('FsckResponse', {
-    clean: bool(1),
-    counts: many(nested(2, Count)),
-    problems: many(string(3)),
-    leftovers: many(string(4)),
+    counts: many(nested(1, Count)),
+    found: many(nested(2, Count)),
+    findings: many(nested(3, Finding)),
   }),
 });
+export type FsckResponse = MessageOf<typeof fsck.response>;

@@ -41,12 +41,17 @@ export function openCoreOperator(options: OperatorOptions): CoreOperator {
       // The core names its parts from the same list.
       return { parts: response.parts as unknown as CoreStatus['parts'], chains };
     },
-    async fsck(): Promise<FsckReport> {
-      const { response } = await rpc.call(fsck, {}, { deadlineMs: fsckMs });
-      const { clean, problems, leftovers } = response;
-      const counts = Object.fromEntries(response.counts.map(({ name, count }) => [name, count]));
-      return { clean, counts, problems, leftovers };
+    async fsck(wish): Promise<FsckReport> {
+      const { response } = await rpc.call(fsck, wish, { deadlineMs: fsckMs });
+      // The core names severities from the same list.
+      const found = countsOf(response.found) as FsckReport['found'];
+      const findings = response.findings as unknown as FsckReport['findings'];
+      return { clean: found.error === 0, counts: countsOf(response.counts), found, findings };
     },
     close: async () => rpc.close(),
   };
+}
+
+function countsOf(counts: readonly { name: string; count: number }[]): Record<string, number> {
+  return Object.fromEntries(counts.map(({ name, count }) => [name, count]));
 }

@@ -1,12 +1,14 @@
 // Answers the operator's calls: how the parts of the core are, and whether what is stored is sound.
 
+import { CoreError } from '../../core/base/errors.ts';
 import { embeddedTarget } from '../../core/model/core-client.ts';
 import type { RpcRegistry } from '../../core/rpc/call.ts';
+import type { FsckReport } from '../admin/operator.ts';
 import type { CoreData } from './core-data.ts';
 import { corePaths } from './core-data.ts';
-import { checkCore } from './fsck.ts';
+import { runFsck } from './fsck.ts';
 import { coreStatus, fsck } from './operator-calls.ts';
-import type { CoreStatusResponse } from './operator-calls.ts';
+import type { CoreStatusResponse, FsckResponse } from './operator-calls.ts';
 
 export interface OperatorServiceParts {
   readonly data: CoreData;
@@ -15,12 +17,23 @@ export interface OperatorServiceParts {
 
 export function registerOperatorService(registry: RpcRegistry, parts: OperatorServiceParts): void {
   registry.register(coreStatus, async () => ({ response: statusOf(parts) }));
-  registry.register(fsck, async () => {
-    const { clean, counts, problems, leftovers } = await checkCore(parts.data);
-    const named = Object.entries(counts).map(([name, count]) => ({ name, count }));
-    const response = { clean, counts: named, problems: [...problems], leftovers: [...leftovers] };
-    return { response };
+  let checking = false;
+  registry.register(fsck, async ({ scrub }, _payload, caller) => {
+    if (checking) throw new CoreError('BUSY', 'a check is running already; wait for it to end');
+    checking = true;
+    try {
+      const wish = { scrub, cancelled: () => caller.cancelled === true };
+      return { response: responseOf(await runFsck(parts.data, wish)) };
+    } finally {
+      checking = false;
+    }
   });
+}
+
+function responseOf({ counts, found, findings }: FsckReport): FsckResponse {
+  const list = (record: Readonly<Record<string, number>>) =>
+    Object.entries(record).map(([name, count]) => ({ name, count }));
+  return { counts: list(counts), found: list(found), findings: [...findings] };
 }
 
 function statusOf({ data, dataDir }: OperatorServiceParts): CoreStatusResponse {

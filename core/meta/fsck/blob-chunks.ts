@@ -1,6 +1,6 @@
 // fsck between blob rows and a chunk store. Walks the store's chunks beside the windows of blobs, in one order:
-// each blob has all its chunks at full length, each chunk belongs to a blob, or to a range of ids that a live
-// session may still name.
+// each blob has all its chunks at full length, each chunk belongs to a blob, or to a range of ids that a session
+// was granted.
 
 import { isCoreError } from '../../base/errors.ts';
 import { id } from '../../base/ids.ts';
@@ -83,25 +83,25 @@ export class BlobChunks {
 
   private async nextPage(): Promise<boolean> {
     if (this.ended) return false;
-    const { chunks, target } = this.local;
-    const after = this.page.at(-1)?.chunk;
-    let unread: string | undefined;
-    this.page = await chunks.scan(target, after, limits.scanRowsMax).catch((error: unknown) => {
-      if (!isCoreError(error, 'CORRUPT')) throw error;
-      unread = error.message;
-      return [];
-    });
+    this.page = await this.scan(this.page.at(-1)?.chunk);
     this.at = 0;
-    if (unread !== undefined) {
-      // The blobs that follow are looked at chunk by chunk.
-      const text = `chunks after ${after?.blob ?? 0}/${after?.index ?? 0}`;
-      await this.walk.add([
-        { kind: 'rows-unchecked', subject: { kind: 'text', text }, detail: unread },
-      ]);
-    }
     this.ended = this.page.length < limits.scanRowsMax;
     this.walk.report.count('chunks', this.page.length);
     return this.page.length > 0;
+  }
+
+  /** Ends at a damaged row of the index; the blobs that follow are then looked at chunk by chunk. */
+  private async scan(after: ChunkId | undefined): Promise<readonly Chunk[]> {
+    const { chunks, target } = this.local;
+    try {
+      return await chunks.scan(target, after, limits.scanRowsMax);
+    } catch (error) {
+      if (!isCoreError(error, 'CORRUPT')) throw error;
+      const text = after === undefined ? 'all chunks' : `chunks after ${after.blob}/${after.index}`;
+      const subject: Subject = { kind: 'text', text };
+      await this.walk.add([{ kind: 'rows-unchecked', subject, detail: error.message }]);
+      return [];
+    }
   }
 
   // --- confirmation ----------------------------------------------------------------------------------
@@ -156,7 +156,9 @@ export class BlobChunks {
   private async confirmUnknown(blobs: readonly BlobId[]): Promise<void> {
     if (blobs.length === 0) return;
     const grants = await Grants.load(this.walk);
-    for (const blob of blobs.filter((number) => !grants.has(number))) {
+    const strange = blobs.filter((blob) => !grants.has(blob));
+    this.walk.report.count('blobs not named yet', blobs.length - strange.length);
+    for (const blob of strange) {
       // oxlint-disable-next-line no-await-in-loop -- rare
       if (!(await this.hasChunks(blob))) continue;
       const subject: Subject = { kind: 'text', text: `chunks of blob ${blob}` };
@@ -221,7 +223,8 @@ function countOf(grant: Uint8Array): number {
   }
 }
 
-/** Ranges of blob ids that live sessions were granted, sorted. */
+/** Granted ranges of blob ids: of live sessions, which may still name a blob, and of ended ones whose leftovers
+ *  the janitor has not been through yet. */
 class Grants {
   private readonly firsts: SortedNumbers;
   private readonly counts: ReadonlyMap<number, number>;
@@ -233,15 +236,8 @@ class Grants {
 
   static async load(walk: Walk): Promise<Grants> {
     const counts = new Map<number, number>();
-    for await (const page of walk.pages(k.sessionsRange('grant'), { key: k.decodeSessionKey })) {
-      const grants = page.map(([key]) => k.decodeSessionKey(key));
-      // oxlint-disable-next-line no-await-in-loop -- page after page
-      const live = await walk.store.getMany(grants.map(({ session }) => k.sessionKey(session)));
-      for (const [at, [, value]] of page.entries()) {
-        if (live[at] === undefined) continue;
-        counts.set((grants[at] as (typeof grants)[number]).firstBlob, countOf(value));
-      }
-    }
+    for await (const page of walk.pages(k.sessionsRange('grant'), { key: k.decodeSessionKey }))
+      for (const [key, value] of page) counts.set(k.decodeSessionKey(key).firstBlob, countOf(value));
     return new Grants(counts);
   }
 

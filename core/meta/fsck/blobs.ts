@@ -3,10 +3,11 @@
 // blob is queued as garbage, which is never taken back; so a chunk that is missing between two looks at a row
 // that stays is missing.
 
+import { CoreError } from '../../base/errors.ts';
 import { id } from '../../base/ids.ts';
 import type { BlobId } from '../../base/ids.ts';
 import * as k from '../keys.ts';
-import type { MetaEntry, MetaReader } from '../meta-store.ts';
+import type { MetaEntry } from '../meta-store.ts';
 import { BlobRow, decodeRow } from '../rows.ts';
 import { BlobChunks, isKept } from './blob-chunks.ts';
 import type { BlobWindow } from './blob-chunks.ts';
@@ -37,11 +38,17 @@ export async function checkBlobs(walk: Walk, deferred: Deferred): Promise<void> 
   await check([], lastBlob);
 }
 
+/** More chunks than any door writes: the row cannot be right. */
+const blobChunksMax = 2 ** 24;
+
 async function readWindow(walk: Walk, rows: readonly MetaEntry[]): Promise<BlobWindow> {
   const window = new Map<number, BlobRow | undefined>();
   for (const [key] of rows) window.set(k.decodeNumber(key), undefined);
   const found = await walk.judge(rows, async (_reader, [key, value]) => {
-    window.set(k.decodeNumber(key), decodeRow(BlobRow, value));
+    const row = decodeRow(BlobRow, value);
+    if (!(row.length / row.layout.chunkBytes <= blobChunksMax))
+      throw new CoreError('CORRUPT', `a blob of ${row.length} bytes`);
+    window.set(k.decodeNumber(key), row);
     return [];
   });
   await walk.add(found.flat());
