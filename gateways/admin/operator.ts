@@ -55,6 +55,8 @@ export interface FsckReport {
 export interface FsckWish {
   /** Read and verify every stored byte too. */
   readonly scrub: boolean;
+  /** Whoever asked has gone: the check ends. */
+  readonly signal?: AbortSignal;
 }
 
 export interface CoreOperator {

@@ -80,9 +80,11 @@ async function operatorRoutes(server: FastifyInstance, options: AdminOptions): P
       );
   });
   server.get('/v1/status', () => options.status());
-  server.post('/v1/fsck', (request) => {
+  server.post('/v1/fsck', (request, reply) => {
     const { scrub } = request.query as { readonly scrub?: string };
-    return options.core.fsck({ scrub: scrub === 'true' });
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    return options.core.fsck({ scrub: scrub === 'true', signal: gone.signal });
   });
   await server.register(userRoutes(options.core.identities), { prefix: '/v1/users' });
 }

@@ -11,7 +11,7 @@ import { userCommands } from './user.ts';
 import { version } from './version.ts';
 
 export function makeCommands(makeParts: MakeLauncherParts): readonly Command[] {
-  return [startCommand(makeParts), statusCommand, fsckCommand(makeParts), ...userCommands];
+  return [startCommand(makeParts), statusCommand, fsckCommand, ...userCommands];
 }
 
 /** Runs one command line; resolves with the exit code. */

@@ -219,8 +219,8 @@ async function recover(
     rng,
   });
   chunks.serve(journal);
-): Promise<Recovered> {
-  const { clock, rng, events, clusterId, target, chainVersion } = options;
+  await chunks.noteServed(target, chainVersion);
+  return { journal, chunks, meta: await metadata.open(journal), metaTable: table };
 }
 
 function refused(path: string, what: string): CoreError {

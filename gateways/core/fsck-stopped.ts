@@ -13,7 +13,7 @@ import { runFsck } from './fsck.ts';
 /** @throws CoreError BUSY when the directory is in use, DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT */
 export async function fsckStopped(
   dataDir: string,
-  wish: FsckWish,
+  { scrub }: FsckWish,
   events: Events,
 ): Promise<FsckReport> {
   const directory = await openDataDirectory(dataDir);
@@ -28,7 +28,7 @@ export async function fsckStopped(
       mustExist: true,
     });
     try {
-      return await runFsck(data, wish);
+      return await runFsck(data, { scrub });
     } finally {
       await data.close();
     }

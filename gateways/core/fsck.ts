@@ -42,10 +42,15 @@ export async function runFsck(data: CoreData, options: FsckOptions): Promise<Fsc
 
 // --- tables ----------------------------------------------------------------------------------------------
 
-const rebuild = 'damage to the disk or a bug: look at the disk (SMART, kernel log), restore from a backup';
+const rebuild =
+  'damage to the disk or a bug: look at the disk (SMART, kernel log), restore from a backup';
 
 /** Rows that were written and are not there; damaged ones are reported where they are met. */
-function addTable(report: Report, where: string, { rows, expectedRows, ok, damagedCount }: TableCheck): void {
+function addTable(
+  report: Report,
+  where: string,
+  { rows, expectedRows, ok, damagedCount }: TableCheck,
+): void {
   report.count(where, rows);
   if (ok || (rows === expectedRows && damagedCount > 0)) return;
   const detail =
@@ -96,7 +101,10 @@ function chunkWhere(data: CoreData, blob: ScrubFinding['chunk']['blob']): Promis
 async function scrubAll(data: CoreData, report: Report, cancelled: () => boolean): Promise<void> {
   report.count('bytes verified', 0);
   for (const target of data.chunks.targets) {
-    for (let cursor: ScrubCursor | undefined = { target, after: undefined }; cursor !== undefined;) {
+    for (
+      let cursor: ScrubCursor | undefined = { target, after: undefined };
+      cursor !== undefined;
+    ) {
       if (cancelled()) throw new CoreError('CANCELLED', 'the check was given up');
       // oxlint-disable-next-line no-await-in-loop -- step after step
       const step = await scrub(data.chunks, cursor, limits.fsckScrubBytes);

@@ -41,8 +41,9 @@ export function openCoreOperator(options: OperatorOptions): CoreOperator {
       // The core names its parts from the same list.
       return { parts: response.parts as unknown as CoreStatus['parts'], chains };
     },
-    async fsck(wish): Promise<FsckReport> {
-      const { response } = await rpc.call(fsck, wish, { deadlineMs: fsckMs });
+    async fsck({ scrub, signal }): Promise<FsckReport> {
+      const given = signal === undefined ? {} : { signal };
+      const { response } = await rpc.call(fsck, { scrub }, { deadlineMs: fsckMs, ...given });
       // The core names severities from the same list.
       const found = countsOf(response.found) as FsckReport['found'];
       const findings = response.findings as unknown as FsckReport['findings'];

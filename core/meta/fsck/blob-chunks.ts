@@ -83,7 +83,7 @@ export class BlobChunks {
 
   private async nextPage(): Promise<boolean> {
     if (this.ended) return false;
-    this.page = await this.scan(this.page.at(-1)?.chunk);
+    this.page = await this.scan(this.page.at(-1)?.chunk, limits.scanRowsMax);
     this.at = 0;
     this.ended = this.page.length < limits.scanRowsMax;
     this.walk.report.count('chunks', this.page.length);
@@ -91,10 +91,10 @@ export class BlobChunks {
   }
 
   /** Ends at a damaged row of the index; the blobs that follow are then looked at chunk by chunk. */
-  private async scan(after: ChunkId | undefined): Promise<readonly Chunk[]> {
+  private async scan(after: ChunkId | undefined, limit: number): Promise<readonly Chunk[]> {
     const { chunks, target } = this.local;
     try {
-      return await chunks.scan(target, after, limits.scanRowsMax);
+      return await chunks.scan(target, after, limit);
     } catch (error) {
       if (!isCoreError(error, 'CORRUPT')) throw error;
       const text = after === undefined ? 'all chunks' : `chunks after ${after.blob}/${after.index}`;
@@ -116,7 +116,6 @@ export class BlobChunks {
   }
 
   private async look(blob: BlobId, row: BlobRow): Promise<readonly Found[]> {
-    const { chunks, target } = this.local;
     const count = chunksOf(row);
     const found = new FoundList({ kind: 'blob', blob });
     const indexes = Array.from({ length: count }, (_, index) => index);
@@ -135,9 +134,9 @@ export class BlobChunks {
       `${some(damaged)}, have damaged index rows`,
     );
     found.unless(short.length === 0, 'chunk-short', `${some(short)}, are too short`);
-    const [beyond] = await chunks.scan(target, { blob, index: Math.max(0, count - 1) }, 1);
-    const odd = count > 0 && beyond?.chunk.blob === blob;
-    found.unless(!odd, 'chunk-beyond-blob', `chunk ${beyond?.chunk.index} of ${count}`);
+    const beyond = await this.nextOf({ blob, index: count - 1 });
+    const detail = `chunk ${beyond?.index}, of ${count}`;
+    found.unless(beyond === undefined, 'chunk-beyond-blob', detail);
     return found.list;
   }
 
@@ -160,7 +159,7 @@ export class BlobChunks {
     this.walk.report.count('blobs not named yet', blobs.length - strange.length);
     for (const blob of strange) {
       // oxlint-disable-next-line no-await-in-loop -- rare
-      if (!(await this.hasChunks(blob))) continue;
+      if ((await this.nextOf({ blob, index: -1 })) === undefined) continue;
       const subject: Subject = { kind: 'text', text: `chunks of blob ${blob}` };
       // oxlint-disable-next-line no-await-in-loop
       await this.walk.confirm(subject, async (reader) => {
@@ -170,11 +169,11 @@ export class BlobChunks {
     }
   }
 
-  private async hasChunks(blob: BlobId): Promise<boolean> {
+  /** The next chunk of the blob behind an index; -1 stands before the first. */
+  private async nextOf({ blob, index }: ChunkId): Promise<ChunkId | undefined> {
     const before = { blob: id<BlobId>(Math.max(0, blob - 1)), index: 0xffffffff };
-    const { chunks, target } = this.local;
-    const [first] = await chunks.scan(target, blob === 0 ? undefined : before, 1);
-    return first?.chunk.blob === blob;
+    const [next] = await this.scan(index < 0 ? before : { blob, index }, 1);
+    return next?.chunk.blob === blob ? next.chunk : undefined;
   }
 }
 
@@ -237,7 +236,8 @@ class Grants {
   static async load(walk: Walk): Promise<Grants> {
     const counts = new Map<number, number>();
     for await (const page of walk.pages(k.sessionsRange('grant'), { key: k.decodeSessionKey }))
-      for (const [key, value] of page) counts.set(k.decodeSessionKey(key).firstBlob, countOf(value));
+      for (const [key, value] of page)
+        counts.set(k.decodeSessionKey(key).firstBlob, countOf(value));
     return new Grants(counts);
   }
 

@@ -1,11 +1,12 @@
 // fsck of the janitor's queues, of sessions and of counters. What is queued will be removed, so it must not be
 // in use; what the queues name and is gone already is left for the janitor to take off.
 
+import { isCoreError } from '../../base/errors.ts';
 import { id } from '../../base/ids.ts';
 import type { InodeId } from '../../base/ids.ts';
 import * as k from '../keys.ts';
 import type { CounterName, Garbage } from '../keys.ts';
-import type { MetaReader } from '../meta-store.ts';
+import type { KeyRange, MetaReader } from '../meta-store.ts';
 import { readInode } from '../namespace/objects.ts';
 import {
   CounterRow,
@@ -107,6 +108,17 @@ const numbered: readonly (readonly [CounterName, number])[] = [
   ['upload', k.space.part],
 ];
 
+/** undefined when there is none, or when its row cannot be read, which the walk of its keyspace reports. */
+async function newest(reader: MetaReader, range: KeyRange): Promise<number | undefined> {
+  try {
+    const [last] = await reader.range({ ...range, limit: 1, reverse: true });
+    return last === undefined ? undefined : k.decodeNumber(last[0]);
+  } catch (error) {
+    if (isCoreError(error, 'CORRUPT')) return undefined;
+    throw error;
+  }
+}
+
 /** A counter at or below a number in use would give it out again. The number is read first: a counter is moved
  *  before its numbers are used, and never back. */
 async function checkCounters(walk: Walk): Promise<void> {
@@ -116,9 +128,8 @@ async function checkCounters(walk: Walk): Promise<void> {
     // Nobody knows the newest number when its row may be among the damaged ones.
     if (walk.damagedIn(range).length > 0) continue;
     // oxlint-disable-next-line no-await-in-loop -- four of them
-    const [last] = await store.range({ ...range, limit: 1, reverse: true });
-    if (last === undefined) continue;
-    const used = k.decodeNumber(last[0]);
+    const used = await newest(store, range);
+    if (used === undefined) continue;
     const key = k.counterKey(name);
     const subject = { kind: 'text', text: `counter ${name}` } as const;
     // oxlint-disable-next-line no-await-in-loop

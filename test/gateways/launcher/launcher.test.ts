@@ -18,7 +18,13 @@ const silent = { emit: () => undefined };
 
 const operator: CoreOperator = {
   status: () => Promise.resolve({ parts: [], chains: [] }),
-  fsck: () => Promise.resolve({ clean: true, counts: {}, problems: [], leftovers: [] }),
+  fsck: () =>
+    Promise.resolve({
+      clean: true,
+      counts: {},
+      found: { error: 0, garbage: 0, note: 0 },
+      findings: [],
+    }),
   identities: {
     byAccessKey: () => Promise.resolve(undefined),
     add: () => Promise.reject(new Error('not here')),

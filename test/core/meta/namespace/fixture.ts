@@ -18,7 +18,7 @@ import { DeleteItems, ListPage } from '../../../../core/meta/messages.ts';
 import type { DeleteResult, Layout, Who, WrittenBlob } from '../../../../core/meta/messages.ts';
 import type { MetaStore } from '../../../../core/meta/meta-store.ts';
 import { checkNamespace } from '../../../../core/meta/fsck/fsck.ts';
-import type { FsckReport } from '../../../../core/meta/fsck/fsck.ts';
+import { FsckReport } from '../../../../core/meta/fsck/report.ts';
 import { NamespaceService, registerNamespaceCalls } from '../../../../core/meta/service.ts';
 import { openMemoryMetaStore } from '../../../../core/meta/store/memory-store.ts';
 import { CallTable } from '../../../../core/rpc/call-table.ts';
@@ -325,8 +325,10 @@ export class Fixture {
     }
   }
 
-  fsck(): Promise<FsckReport> {
-    return checkNamespace(this.store, { chunks: this.chunkStore, target });
+  async fsck(): Promise<FsckReport> {
+    const report = new FsckReport();
+    await checkNamespace({ store: this.store, local: { chunks: this.chunkStore, target }, report });
+    return report;
   }
 
   async close(): Promise<void> {
