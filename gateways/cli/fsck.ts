@@ -56,6 +56,6 @@ function printReport({ clean, counts, found, findings }: FsckReport, io: Io): vo
   const all = found.error + found.garbage + found.note;
   if (all > findings.length) io.out(`${all - findings.length} more are not shown\n`);
   const looked = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`);
-  const sum = `${found.error} errors, ${found.garbage} garbage, ${found.note} notes`;
+  const sum = `errors ${found.error}, garbage ${found.garbage}, notes ${found.note}`;
   io.out(`${clean ? 'clean' : 'not clean'}: ${sum}\nlooked at ${looked.join(', ')}\n`);
 }

@@ -31,9 +31,11 @@ export function registerOperatorService(registry: RpcRegistry, parts: OperatorSe
 }
 
 function responseOf({ counts, found, findings }: FsckReport): FsckResponse {
-  const list = (record: Readonly<Record<string, number>>) =>
-    Object.entries(record).map(([name, count]) => ({ name, count }));
-  return { counts: list(counts), found: list(found), findings: [...findings] };
+  return { counts: countsOf(counts), found: countsOf(found), findings: [...findings] };
+}
+
+function countsOf(record: Readonly<Record<string, number>>): { name: string; count: number }[] {
+  return Object.entries(record).map(([name, count]) => ({ name, count }));
 }
 
 function statusOf({ data, dataDir }: OperatorServiceParts): CoreStatusResponse {

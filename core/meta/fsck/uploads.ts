@@ -61,12 +61,17 @@ async function checkCompletion(
 // --- parts -------------------------------------------------------------------------------------------------
 
 const checkPart: RowCheck = async (reader, [key, value]) => {
-  const { upload, partNumber } = k.decodePartKey(key);
-  const row = decodeRow(PartRow, value);
+  const { upload, partNumber, content } = k.decodePartKey(key);
   const text = `part ${partNumber} of upload ${upload}`;
   const found = new FoundList({ kind: 'text', text });
   // The parts of an upload that ended lose their content before they go themselves.
   if ((await reader.get(k.garbageKey({ kind: 'upload', upload }))) !== undefined) return [];
+  if (content !== undefined) {
+    // Says only that parts run, or ran, over the content.
+    await checkHeld(reader, upload, content, found);
+    return found.list;
+  }
+  const row = decodeRow(PartRow, value);
   if (row.blob !== undefined) await checkPartBlob(reader, upload, row, id(row.blob.blob), found);
   else if (row.content !== undefined)
     await checkPartRun(reader, upload, row, id(row.content), found);
@@ -100,10 +105,23 @@ async function checkPartRun(
   content: ContentId,
   found: FoundList,
 ): Promise<void> {
-  const reference = k.referenceKey({ kind: 'content', content }, { kind: 'upload', upload });
-  const [first, held] = await reader.getMany([k.extentPageKey(content, 0), reference]);
+  const keys = [k.extentPageKey(content, 0), k.partContentKey(upload, content)];
+  const [first, listed] = await reader.getMany(keys);
   const there = first !== undefined || sizeBytes === 0;
   found.unless(there, 'part-differs', `content ${content}, which it is a copy of, is missing`);
+  const detail = `the upload does not list content ${content}, which it holds`;
+  found.unless(listed !== undefined, 'part-differs', detail);
+  await checkHeld(reader, upload, content, found);
+}
+
+async function checkHeld(
+  reader: MetaReader,
+  upload: number,
+  content: ContentId,
+  found: FoundList,
+): Promise<void> {
+  const referrer = { kind: 'upload', upload } as const;
+  const held = await reader.get(k.referenceKey({ kind: 'content', content }, referrer));
   found.unless(held !== undefined, 'reference-missing', `it does not hold content ${content}`);
 }
 

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { CoreError } from '../../../../core/base/errors.ts';
@@ -208,6 +209,12 @@ describe('fsck', () => {
     });
   }
 
+  it('has every kind on the page for operators', () => {
+    const page = new URL('../../../../../docs/operations/fsck.md', import.meta.url);
+    const text = readFileSync(page, 'utf8');
+    for (const kind of Object.keys(findingTable)) assert.ok(text.includes(`\`${kind}\``), kind);
+  });
+
   it('finds one damage as one finding, and names the object', async () => {
     const s = await subject();
     s.f.chunks.chunks.delete(chunkOf(s));
@@ -316,11 +323,12 @@ describe('fsck', () => {
   });
 });
 
+function fail(): never {
+  throw new CoreError('CORRUPT', 'a row does not match its checksum');
+}
+
 /** The store, with one row that cannot be read, as a journaled table answers. */
 function unreadable(store: MetaStore, damaged: Uint8Array): MetaStore {
-  const fail = (): never => {
-    throw new CoreError('CORRUPT', 'a row does not match its checksum');
-  };
   const hit = (key: Uint8Array): boolean => Buffer.compare(key, damaged) === 0;
   const over = <T extends MetaReader>(reader: T): T =>
     Object.assign(Object.create(reader) as T, {
