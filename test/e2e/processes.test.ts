@@ -222,7 +222,7 @@ describe('processes', () => {
     await put(s3, 'large', 'value'.repeat(1_000_000));
     const running = await run(context, ['fsck', '--data', data]);
     assert.equal(running.code, 0, running.out + running.err);
-    assert.match(running.out, /^clean: [1-9]\d* chunks/m);
+    assert.match(running.out, /^clean: errors 0, .*\nlooked at .* [1-9]\d* chunks/m);
     assert.equal(await lampyr.stop(), 0);
     const stopped = await run(context, ['fsck', '--data', data, '--json']);
     assert.equal(stopped.code, 0, stopped.out + stopped.err);
