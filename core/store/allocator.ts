@@ -3,9 +3,9 @@
 //   - the record that freed it is durable: `apply` is called then, not before;
 //   - its last reader is gone: it passes through `epochs`;
 //   - no record after the checkpoint carries bytes for it. Replay writes the bytes of records in order, so a
-//     block with journaled bytes ("warm") may serve again for bytes that travel in the journal themselves,
-//     which replay writes after the old ones; bytes that go straight to the slab would be overwritten by
-//     replay and get only blocks that no record after the checkpoint has bytes for.
+//     block with journaled bytes ("warm") may serve again if all its later bytes travel in the journal too:
+//     replay writes them after the old ones. Bytes that go straight to the slab would be overwritten by
+//     replay; blocks that may get such bytes are taken cold.
 
 import { assert } from '../base/assert.ts';
 import { mark } from '../base/mark.ts';
@@ -44,7 +44,9 @@ export class Allocator {
   onForgotten: (position: Position) => void = () => undefined;
   private readonly classes = new Map<number, BlockClass>();
   private readonly bySlab = new Map<number, Slab>();
-  private readonly removed = new Set<number>();
+  /** Numbers of slabs whose rows changed since the last checkpoint took them. */
+  private readonly dirty = new Set<number>();
+  private freed = 0;
   private readonly warmth = new Map<Position, Warm>();
   /** Position and record of everything that became warm, in order of record. */
   private readonly cooling = new Queue<readonly [position: Position, record: number]>();
@@ -56,29 +58,30 @@ export class Allocator {
   /** Collects every block that changes while a check compares the allocator with the index. */
   private watched: Set<Position> | undefined;
 
-  addSlab(slab: Slab): void {
+  /** `loaded`: the index has the slab's row as it is. */
+  addSlab(slab: Slab, loaded = false): void {
     const blockClass = this.classOf(slab.blockLog2);
     this.forget(slab.number);
-    this.removed.delete(slab.number);
     blockClass.slabs.set(slab.number, slab);
     this.bySlab.set(slab.number, slab);
+    if (!loaded) this.dirty.add(slab.number);
     blockClass.bytes += slab.bytes;
     blockClass.usedBlocks += slab.usedCount;
     blockClass.freeBlocks += slab.freeCount;
     this.reopen(slab);
   }
 
-  /** A durable record removed the slab; its row goes with the next checkpoint. */
+  /** A durable record removed the slab. */
   removeSlab(number: number): void {
     this.forget(number);
-    this.removed.add(number);
+    this.dirty.add(number);
   }
 
-  /** Slabs removed since the last call. */
-  takeRemoved(): number[] {
-    const removed = [...this.removed];
-    this.removed.clear();
-    return removed;
+  /** Slabs that changed, were made or were removed since the last call. */
+  takeDirty(): number[] {
+    const dirty = [...this.dirty];
+    this.dirty.clear();
+    return dirty;
   }
 
   private forget(number: number): void {
@@ -116,12 +119,12 @@ export class Allocator {
 
   // --- reservations ------------------------------------------------------------------------------
 
-  /** A block for one update; undefined when the class has none. `journaled`: its bytes travel in the
-   *  journal. The caller submits a record that refers to it or calls `abort`. */
-  reserve(blockLog2: number, journaled: boolean): Position | undefined {
+  /** A block for one update; undefined when the class has none. `mayBeWarm`: all bytes that it will ever
+   *  get travel in the journal. The caller submits a record that refers to it or calls `abort`. */
+  reserve(blockLog2: number, mayBeWarm: boolean): Position | undefined {
     this.sweep(sweepPerReserve);
     const blockClass = this.classOf(blockLog2);
-    if (journaled) {
+    if (mayBeWarm) {
       const warm = this.takeWarm(blockClass);
       if (warm !== undefined) return warm;
     }
@@ -207,12 +210,14 @@ export class Allocator {
     const before = slab.refs(blockOf(position));
     const { freeCount, usedCount } = slab;
     slab.setRefs(blockOf(position), refs);
+    this.dirty.add(slab.number);
     const blockClass = this.classOf(slab.blockLog2);
     blockClass.freeBlocks += slab.freeCount - freeCount;
     blockClass.usedBlocks += slab.usedCount - usedCount;
     if (slab.freeCount === 0) blockClass.open.delete(slab);
     if (refs > 0) this.revive(position);
     else if (before > 0) {
+      this.freed++;
       this.leaving.add(position);
       this.epochs.retire(position);
     }
@@ -314,6 +319,11 @@ export class Allocator {
     return slab === undefined || blockOf(position) >= slab.blocks
       ? 0
       : slab.refs(blockOf(position));
+  }
+
+  /** How many blocks lost their last reference since the start: whether slabs may have become sparse. */
+  get freedCount(): number {
+    return this.freed;
   }
 
   watch(into: Set<Position> | undefined): void {

@@ -214,13 +214,8 @@ export class ChunkCommits implements JournalUser {
   private spaceRows(): KvMutation[] {
     const { allocator, space, diskIdentity } = this.parts;
     const rows: KvMutation[] = [];
-    for (const number of allocator.takeRemoved())
-      rows.push({ key: slabKey(number), value: undefined });
-    for (const slab of allocator.slabs()) {
-      if (!slab.dirty) continue;
-      slab.dirty = false;
-      rows.push({ key: slabKey(slab.number), value: slab.encode() });
-    }
+    for (const number of allocator.takeDirty())
+      rows.push({ key: slabKey(number), value: allocator.slab(number)?.encode() });
     const { nextSlab, slabs } = space;
     const value = encodeSummary({ diskIdentity, nextSlab, slabs });
     rows.push({ key: summaryKey, value });

@@ -106,7 +106,8 @@ export class Drafter {
     const { length } = bytes;
     if (offset > 0 || length === 0 || length < old.length) return undefined;
     if (Math.max(length, expectedBytes) > this.parts.journaledBytesMax) return undefined;
-    const position = this.parts.space.reserve(blockLog2For(Math.max(length, expectedBytes)), true);
+    const blockLog2 = blockLog2For(Math.max(length, expectedBytes));
+    const position = this.parts.space.reserve(blockLog2, this.mayBeWarm(blockLog2));
     if (position === undefined) return undefined;
     const base = { offset, length, position, checksums };
     return {
@@ -295,7 +296,7 @@ export class Drafter {
     } else {
       mark('draft.appendDirect');
       // Replay would write journaled bytes over ours. It has none here: those of this chunk end before, and
-      // a block that is large enough for an append of this size was cold when it was taken (newPiece).
+      // a block that is large enough for an append of this size was cold when it was taken (mayBeWarm).
       assert(
         this.parts.allocator.directAllowed(position, pageCeil(from)),
         'append over warm bytes',
@@ -346,14 +347,18 @@ export class Drafter {
   ): Promise<Piece> {
     const { journaledBytesMax } = this.parts;
     const journaled = length <= journaledBytesMax;
-    const room = Math.max(length, expectedBytes);
-    // Appends to come may be direct, whatever this piece is: a block that is warm will not do.
-    const mayBeWarm = room <= journaledBytesMax;
-    const position = await this.parts.space.allocate(blockLog2For(room), mayBeWarm);
+    const blockLog2 = blockLog2For(Math.max(length, expectedBytes));
+    const position = await this.parts.space.allocate(blockLog2, this.mayBeWarm(blockLog2));
     work.taken.push(position);
     if (journaled) this.journal(work, position, 0, parts);
     else work.direct.push({ position, from: 0, parts, bytes: length });
     return { offset, length, position, checksums };
+  }
+
+  /** Whether a block that records after the checkpoint have bytes for will do: every append to a block of
+   *  this size travels in the journal too. A larger block may get direct appends and must be cold. */
+  private mayBeWarm(blockLog2: number): boolean {
+    return 2 ** blockLog2 <= this.parts.journaledBytesMax;
   }
 
   private journal(

@@ -62,6 +62,8 @@ export class Maintenance {
   private passWanted = true;
   private pass: Pass | undefined;
   private readonly frozen = new Set<Slab>();
+  /** Of the allocator when slabs were last looked at. */
+  private freedCount = -1;
 
   constructor(engine: ChunkEngine) {
     this.engine = engine;
@@ -141,7 +143,11 @@ export class Maintenance {
   /** Freezes what is sparse now, and starts over at the first target. */
   private beginPass(): void {
     if (this.pass !== undefined) return;
-    for (let log2 = blockLog2Min; log2 <= blockLog2Max; log2++) this.freezeSparse(log2);
+    const { freedCount } = this.engine.parts.allocator;
+    if (freedCount !== this.freedCount) {
+      this.freedCount = freedCount;
+      for (let log2 = blockLog2Min; log2 <= blockLog2Max; log2++) this.freezeSparse(log2);
+    }
     const crowded = [...this.frozen].some((slab) => slab.usedCount > 0);
     if (!crowded && !this.passWanted) return;
     this.passWanted = false;
@@ -150,11 +156,16 @@ export class Maintenance {
 
   private freezeSparse(blockLog2: number): void {
     const { allocator } = this.engine.parts;
-    const slabs = [...allocator.slabsOf(blockLog2)].filter((slab) => !slab.frozen);
-    let blocks = slabs.reduce((sum, slab) => sum + slab.blocks, 0);
-    let free = slabs.reduce((sum, slab) => sum + slab.freeCount, 0);
-    for (const slab of slabs.toSorted((a, b) => a.usedCount - b.usedCount)) {
-      if (slab.usedCount >= slab.blocks * limits.sparseSlabShare) return;
+    const sparse: Slab[] = [];
+    let blocks = 0;
+    let free = 0;
+    for (const slab of allocator.slabsOf(blockLog2)) {
+      if (slab.frozen) continue;
+      blocks += slab.blocks;
+      free += slab.freeCount;
+      if (slab.usedCount < slab.blocks * limits.sparseSlabShare) sparse.push(slab);
+    }
+    for (const slab of sparse.toSorted((a, b) => a.usedCount - b.usedCount)) {
       const blocksLeft = blocks - slab.blocks;
       const freeLeft = free - slab.freeCount - slab.usedCount;
       if (freeLeft < blocksLeft * freeShareKept) return;

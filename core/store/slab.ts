@@ -19,8 +19,6 @@ export class Slab {
   readonly blocks: number;
   /** Being emptied by compaction: nothing new is put into it. */
   frozen = false;
-  /** Changed since its row was last taken for a checkpoint. */
-  dirty = true;
   private readonly used: Uint8Array;
   private readonly busy: Uint8Array;
   private readonly shared = new Map<number, number>();
@@ -69,7 +67,6 @@ export class Slab {
   /** The count that a durable record states. A block that lost its last reference stays busy. */
   setRefs(block: number, refs: number): void {
     assert(block < this.blocks, `block ${block} of ${this.blocks}`);
-    this.dirty = true;
     if (refs > 0 !== bit(this.used, block)) {
       flip(this.used, block);
       this.usedBlocks += refs > 0 ? 1 : -1;
@@ -137,7 +134,6 @@ export class Slab {
     slab.load(reader.raw(slab.used.length));
     for (let left = reader.u32(); left > 0; left--) slab.setRefs(reader.u16(), reader.u16());
     reader.end();
-    slab.dirty = false;
     return slab;
   }
 

@@ -71,7 +71,7 @@ export class SpaceManager {
   ): void {
     const { allocator, files } = this.parts;
     for (const slab of slabs) {
-      allocator.addSlab(slab);
+      allocator.addSlab(slab, true);
       files.add(slab.number, slabPath(slab.blockLog2, slab.number));
     }
     this.nextNumber = counts.nextSlab;
@@ -82,16 +82,16 @@ export class SpaceManager {
   // --- blocks ------------------------------------------------------------------------------------
 
   /** A reserved block, if the class has one. */
-  reserve(blockLog2: number, journaled: boolean): Position | undefined {
-    const position = this.parts.allocator.reserve(blockLog2, journaled);
+  reserve(blockLog2: number, mayBeWarm: boolean): Position | undefined {
+    const position = this.parts.allocator.reserve(blockLog2, mayBeWarm);
     if (position !== undefined) this.keepSpare(blockLog2);
     return position;
   }
 
   /** A reserved block; makes a slab when the class has none. @throws CoreError DISK_FULL, DISK_OFFLINE */
-  async allocate(blockLog2: number, journaled: boolean): Promise<Position> {
+  async allocate(blockLog2: number, mayBeWarm: boolean): Promise<Position> {
     for (;;) {
-      const position = this.reserve(blockLog2, journaled);
+      const position = this.reserve(blockLog2, mayBeWarm);
       if (position !== undefined) return position;
       // oxlint-disable-next-line no-await-in-loop -- others may take what was made
       await this.make(blockLog2);
@@ -137,8 +137,8 @@ export class SpaceManager {
   /** Removes a frozen slab that nothing refers to. */
   async removeSlab(slab: Slab): Promise<void> {
     await this.record({ kind: 'removed', slab: slab.number });
+    // Not synced: a name that comes back after a crash is a leftover, and its number is never used again.
     await this.parts.disk.remove(slabPath(slab.blockLog2, slab.number));
-    await this.parts.disk.syncDir(classDirectory(slab.blockLog2));
     mark('space.removed');
     await this.refresh();
   }
