@@ -456,13 +456,35 @@ async function checkListing(
   );
 }
 
+/** Page after page: a long run has more uploads open than one page holds. */
 async function checkUploads(run: Run): Promise<void> {
   const none = Buffer.alloc(0);
-  const request = { who: ann, bucket, prefix: none, delimiter: none, limit: 1000 };
-  const page = UploadsPage.decode((await run.f.answer(calls.listUploads, request)).payload);
-  const found = page.uploads.map(({ key, uploadId }) => `${text(key)} ${uploadId}`).toSorted();
-  assert.deepEqual(found, run.uploads.map(({ key, uploadId }) => `${key} ${uploadId}`).toSorted());
+  const found: string[] = [];
+  let marker: { after?: Uint8Array; afterUploadId?: string } | undefined = {};
+  while (marker !== undefined) {
+    const request = {
+      who: ann,
+      bucket,
+      prefix: none,
+      delimiter: none,
+      limit: uploadsPerPage,
+      ...marker,
+    };
+    // oxlint-disable-next-line no-await-in-loop -- page after page
+    const answer = await run.f.answer(calls.listUploads, request);
+    const page = UploadsPage.decode(answer.payload);
+    found.push(...page.uploads.map(({ key, uploadId }) => `${text(key)} ${uploadId}`));
+    const { nextKey, nextUploadId } = page;
+    marker =
+      nextKey === undefined || nextUploadId === undefined
+        ? undefined
+        : { after: nextKey, afterUploadId: nextUploadId };
+  }
+  const expected = run.uploads.map(({ key, uploadId }) => `${key} ${uploadId}`);
+  assert.deepEqual(found.toSorted(), expected.toSorted());
 }
+
+const uploadsPerPage = 50;
 
 /** Between rounds nothing runs: listings are exact, time passes, leases are renewed. */
 async function barrier(run: Run, prng: Prng): Promise<void> {
