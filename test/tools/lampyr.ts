@@ -71,18 +71,14 @@ export async function startLampyr(options: LampyrOptions = {}): Promise<Lampyr> 
     killGroup(child);
     throw new Error(`lampyr start: ${(error as Error).message}\n${log}`, { cause: error });
   });
-  const credentials = JSON.parse(readFileSync(join(dataDir, 'credentials.json'), 'utf8')) as {
-    accessKey: string;
-    secretKey: string;
-  };
+  const keys = keysOf(dataDir, options.environment);
   const cleanUp = (): void => {
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   };
   return {
     dataDir,
     endpoints: JSON.parse(line) as Endpoints,
-    accessKey: options.environment?.['LAMPYR_ACCESS_KEY'] ?? credentials.accessKey,
-    secretKey: options.environment?.['LAMPYR_SECRET_KEY'] ?? credentials.secretKey,
+    ...keys,
     pids: () => [child.pid as number, ...childrenOf(child.pid as number)],
     async killAll() {
       killGroup(child);
@@ -97,6 +93,18 @@ export async function startLampyr(options: LampyrOptions = {}): Promise<Lampyr> 
     },
     log: () => log,
   };
+}
+
+/** The root's keys: those of the environment when given, else the generated ones. */
+function keysOf(
+  dataDir: string,
+  environment: NodeJS.ProcessEnv = {},
+): { accessKey: string; secretKey: string } {
+  const accessKey = environment['LAMPYR_ACCESS_KEY'];
+  const secretKey = environment['LAMPYR_SECRET_KEY'];
+  if (accessKey !== undefined && secretKey !== undefined) return { accessKey, secretKey };
+  const text = readFileSync(join(dataDir, 'credentials.json'), 'utf8');
+  return JSON.parse(text) as { accessKey: string; secretKey: string };
 }
 
 function killGroup(child: ChildProcess): void {
