@@ -80,6 +80,7 @@ export const errorTable = {
   },
   KEY_NOT_FOUND: { code: 3110, retry: 'no', meaning: 'no such object' },
   VERSION_NOT_FOUND: { code: 3111, retry: 'no', meaning: 'no such version of the object' },
+  DELETE_MARKER: { code: 3112, retry: 'no', meaning: 'the named version is a delete marker' },
   UPLOAD_NOT_FOUND: { code: 3120, retry: 'no', meaning: 'no such multipart upload' },
   PART_INVALID: {
     code: 3121,

@@ -181,6 +181,31 @@ export const putBucketTags = defineCall({
   response: m.Empty,
 });
 
+/** `enabled` and `suspended`; both false: versioning was never enabled. */
+export const getBucketVersioning = defineCall({
+  id: 316,
+  name: 'getBucketVersioning',
+  capability: 'read',
+  lane: 'read',
+  request: message('GetBucketVersioningRequest', { who: nested(1, m.Who), bucket: string(2) }),
+  response: message('GetBucketVersioningResponse', { enabled: bool(1), suspended: bool(2) }),
+});
+
+/** Enables versioning, or suspends it. Writes under way judge the new state. */
+export const putBucketVersioning = defineCall({
+  id: 317,
+  name: 'putBucketVersioning',
+  capability: 'write',
+  lane: 'write',
+  request: message('PutBucketVersioningRequest', {
+    who: nested(1, m.Who),
+    session: uint(2),
+    bucket: string(3),
+    enabled: bool(4),
+  }),
+  response: m.Empty,
+});
+
 // --- objects -------------------------------------------------------------------------------------
 
 /** Stores an object. Content: the payload (openSession's `payloadBytesMax` at most), or `blob` written before.
@@ -228,7 +253,8 @@ export const openObject = defineCall({
   }),
   response: message('OpenObjectResponse', {
     /** 'ok'; 'not-modified', 'condition-failed' and 'range-not-satisfiable' carry `info` only, since their
-     *  answers need it. */
+     *  answers need it; 'delete-marker': the version that was asked for, or the newest, is one: `info` has its
+     *  version and time. */
     outcome: string(1),
     info: nested(2, m.ObjectInfo),
     firstByte: uint(3),
@@ -263,7 +289,9 @@ export const readMap = defineCall({
   response: message('ReadMapResponse', { map: nested(1, m.ContentMap), mapBytes: uint(2) }),
 });
 
-/** Removing what does not exist succeeds. @throws CONDITION_FAILED */
+/** With a version: removes it for good. Without: removes the object, or puts a delete marker before it when the
+ *  bucket has versioning. `versionId`: the version that was removed, or that of the new marker; `deleteMarker`:
+ *  it is a marker. Removing what does not exist succeeds. @throws CONDITION_FAILED */
 export const deleteObject = defineCall({
   id: 323,
   name: 'deleteObject',
@@ -353,7 +381,8 @@ export const listObjects = defineCall({
   response: m.Empty,
 });
 
-/** Answer payload: ListPage with version fields. */
+/** Answer payload: ListPage with version fields, the versions of a key from the newest on. With `afterVersionId`
+ *  (`nextVersionId` of a page, or a version's id) the versions of the key `after` that follow it come first. */
 export const listVersions = defineCall({
   id: 327,
   name: 'listVersions',

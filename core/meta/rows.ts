@@ -62,6 +62,9 @@ export const BucketSummary = message('BucketSummary', {
 });
 export type BucketSummary = MessageOf<typeof BucketSummary>;
 
+/** Versioning of a bucket. Once set it is never absent again (S3). */
+export const bucketVersioning = { enabled: 1, suspended: 2 } as const;
+
 export const EntryRow = message('Entry', {
   kind: uint(1),
   inode: uint(2),
@@ -73,8 +76,12 @@ export const EntryRow = message('Entry', {
   nullVersion: bool(5),
   /** Entries of the root only. */
   bucket: optional(nested(6, BucketSummary)),
-  /** V rows only. */
+  /** V rows only; its inode is 0 and its summary carries the time. */
   deleteMarker: optional(bool(7)),
+  /** Of the newest row of a key: number of the null version among the older ones. */
+  nullVersionAt: optional(uint(8)),
+  /** Of a bucket: one of `bucketVersioning`; absent: never enabled. */
+  versioning: optional(uint(9)),
 });
 export type EntryRow = MessageOf<typeof EntryRow>;
 

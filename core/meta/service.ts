@@ -16,6 +16,7 @@ import { CompletedParts, DeleteItems, ListPage, UploadsPage } from './messages.t
 import type { Layout } from './messages.ts';
 import type { MetaStore } from './meta-store.ts';
 import { discardBlobs, payloadBytesMax } from './namespace/bodies.ts';
+import { getBucketVersioning, putBucketVersioning } from './namespace/bucket-versioning.ts';
 import * as buckets from './namespace/buckets.ts';
 import { completeUpload } from './namespace/complete.ts';
 import type { LocalChunks, NamespaceContext } from './namespace/context.ts';
@@ -29,6 +30,8 @@ import { ReadLeases } from './namespace/read-leases.ts';
 import * as removes from './namespace/remove.ts';
 import { OwnSession, Sessions } from './namespace/sessions.ts';
 import { Turns } from './namespace/turns.ts';
+import { listVersions } from './namespace/list-versions.ts';
+import { VersionNumbers } from './namespace/version-numbers.ts';
 import * as uploads from './namespace/uploads.ts';
 import { Repeater } from './repeater.ts';
 
@@ -92,6 +95,7 @@ export class NamespaceService {
       sessions,
       own,
       numbers: new Numbers(store),
+      versionNumbers: new VersionNumbers(),
       turns: new Turns(),
       // Session numbers grow and are never reused, so this one orders the starts of cores.
       leases: new ReadLeases(clock.now(), own.session),
@@ -176,6 +180,13 @@ function registerBucketCalls(registry: RpcRegistry, context: NamespaceContext): 
     await buckets.putBucketTags(context, request);
     return { response: {} };
   });
+  registry.register(calls.getBucketVersioning, async (request) => ({
+    response: await getBucketVersioning(context, request),
+  }));
+  registry.register(calls.putBucketVersioning, async (request) => {
+    await putBucketVersioning(context, request);
+    return { response: {} };
+  });
 }
 
 function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): void {
@@ -202,7 +213,7 @@ function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): 
   }));
   registry.register(calls.listVersions, async (request) => ({
     response: {},
-    payload: [ListPage.encode(await lists.listVersions(context, request))],
+    payload: [ListPage.encode(await listVersions(context, request))],
   }));
   registry.register(calls.getObjectTags, async (request) => ({
     response: await reads.getObjectTags(context, request),

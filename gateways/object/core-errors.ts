@@ -2,7 +2,9 @@
 // answer for it. Details of core errors stay inside, but where they tell the client what to do.
 
 import { CoreError, type ErrorName, isCoreError, toCoreError } from '../../core/base/errors.ts';
+import { DeleteMarkerFound } from '../../core/model/objects/types.ts';
 import { S3Error, type S3ErrorCode } from '../../protocols/s3/errors.ts';
+import { httpDate } from '../../protocols/s3/http-date.ts';
 
 const codes = {
   INTERNAL: 'InternalError',
@@ -33,6 +35,7 @@ const codes = {
   TOO_MANY_BUCKETS: 'TooManyBuckets',
   KEY_NOT_FOUND: 'NoSuchKey',
   VERSION_NOT_FOUND: 'NoSuchVersion',
+  DELETE_MARKER: 'MethodNotAllowed',
   UPLOAD_NOT_FOUND: 'NoSuchUpload',
   PART_INVALID: 'InvalidPart',
   PART_ORDER_INVALID: 'InvalidPartOrder',
@@ -82,7 +85,7 @@ export function toS3Error(error: unknown, subject: ErrorSubject): S3Error {
     code,
     tellDetail.has(errorName) ? message : undefined,
     subjectFields[code]?.(subject),
-    retryOf(code),
+    error instanceof DeleteMarkerFound ? markerHeaders(error) : retryOf(code),
   );
 }
 
@@ -103,13 +106,26 @@ const subjectFields: Partial<
 const retryOf = (code: S3ErrorCode): Record<string, string> =>
   code === 'SlowDown' || code === 'ServiceUnavailable' ? { 'Retry-After': '1' } : {};
 
+/** S3: a named marker has nothing to read; it can only be deleted. */
+function markerHeaders(marker: DeleteMarkerFound): Record<string, string> {
+  const headers = { 'x-amz-delete-marker': 'true', 'x-amz-version-id': marker.versionId };
+  if (marker.errorName !== 'DELETE_MARKER') return headers;
+  return { ...headers, Allow: 'DELETE', 'Last-Modified': httpDate(marker.lastModifiedMs) };
+}
+
 /** Whether an error says that something is wrong on this side, and so belongs into the log. */
 export function isFault(error: unknown): boolean {
   if (error instanceof S3Error) return error.status === 500;
   return !(error instanceof CoreError) || codes[error.errorName] === 'InternalError';
 }
 
-/** A read condition that fails for the source of a copy is a 412 whatever its kind. */
+/** A read condition that fails for the source of a copy is a 412 whatever its kind; a delete marker is no source. */
 export function asSourceCondition(error: unknown): unknown {
+  if (isCoreError(error, 'DELETE_MARKER')) {
+    return new S3Error(
+      'InvalidRequest',
+      'The source of a copy request may not specifically refer to a delete marker by version id.',
+    );
+  }
   return isCoreError(error, 'NOT_MODIFIED') ? new S3Error('PreconditionFailed') : error;
 }

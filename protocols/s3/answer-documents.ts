@@ -184,6 +184,11 @@ function objectParts(
   );
 }
 
+/** Without a status where versioning was never enabled. */
+export function versioningDocument(status: 'Enabled' | 'Suspended' | undefined): string {
+  return xmlDocument('VersioningConfiguration', leafIf('Status', status));
+}
+
 /** A document with nothing in it: settings that a bucket does not have. */
 export function emptyDocument(root: string): string {
   return xmlDocument(root, '');

@@ -147,6 +147,10 @@ export const s3ErrorTable = {
     message: 'Your previous request to create the named bucket succeeded and you already own it.',
   },
   BucketNotEmpty: { status: 409, message: 'The bucket you tried to delete is not empty' },
+  IllegalVersioningConfigurationException: {
+    status: 400,
+    message: 'The Versioning element must be specified',
+  },
   IllegalLocationConstraintException: {
     status: 400,
     message:

@@ -177,7 +177,7 @@ const rows = {
     status: truthful,
   }),
   GetBucketTagging: row('GET', 'bucket', { subResource: 'tagging', status: done }),
-  GetBucketVersioning: row('GET', 'bucket', { subResource: 'versioning', status: truthful }),
+  GetBucketVersioning: row('GET', 'bucket', { subResource: 'versioning', status: done }),
   GetBucketWebsite: row('GET', 'bucket', { subResource: 'website', status: truthful }),
   GetObjectLockConfiguration: row('GET', 'bucket', {
     subResource: 'object-lock',
@@ -232,7 +232,7 @@ const rows = {
   PutBucketReplication: row('PUT', 'bucket', { subResource: 'replication' }),
   PutBucketRequestPayment: row('PUT', 'bucket', { subResource: 'requestPayment' }),
   PutBucketTagging: row('PUT', 'bucket', { subResource: 'tagging', status: done }),
-  PutBucketVersioning: row('PUT', 'bucket', { subResource: 'versioning' }),
+  PutBucketVersioning: row('PUT', 'bucket', { subResource: 'versioning', status: done }),
   PutBucketWebsite: row('PUT', 'bucket', { subResource: 'website' }),
   PutObjectLockConfiguration: row('PUT', 'bucket', { subResource: 'object-lock' }),
   PutPublicAccessBlock: row('PUT', 'bucket', { subResource: 'publicAccessBlock' }),

@@ -151,6 +151,18 @@ export function readBucketConfiguration(root: XmlElement): BucketConfiguration {
   };
 }
 
+/** Body of PutBucketVersioning. @throws S3Error also IllegalVersioningConfigurationException, NotImplemented */
+export function readVersioning(root: XmlElement): 'Enabled' | 'Suspended' {
+  expectRoot(root, 'VersioningConfiguration');
+  const mfaDelete = childText(root, 'MfaDelete')?.trim();
+  if (mfaDelete === 'Enabled') throw notImplemented('MFA delete');
+  if (mfaDelete !== undefined && mfaDelete !== 'Disabled') throw malformedXml();
+  const status = childText(root, 'Status')?.trim();
+  if (status === 'Enabled' || status === 'Suspended') return status;
+  if (status !== undefined) throw malformedXml();
+  throw new S3Error('IllegalVersioningConfigurationException');
+}
+
 function expectRoot(root: XmlElement, name: string): void {
   if (root.name !== name) throw malformedXml();
 }

@@ -28,7 +28,7 @@ operation of the service model in the AWS SDKs, and browsers' form uploads and p
 - Storage classes are stored and shown, and change nothing. Tags are a set, kept sorted by key.
 - User metadata comes back byte for byte, also when it is not ASCII.
 - Multi-range requests answer the whole object, as S3 does. A part number that an object does not have is 400 InvalidPart.
-- Buckets are not versioned: the only version of an object is \`null\`.
+- Buckets may be versioned: \`Enabled\` and \`Suspended\`, delete markers, every call by version id. MFA delete answers 501.
 `;
 
 const shown = { implemented: 'yes', truthful: 'empty', notImplemented: '501' } as const;

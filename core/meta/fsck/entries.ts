@@ -2,17 +2,18 @@
 // a handful of rows, so one transaction proves it.
 
 import { Buffer } from 'node:buffer';
-import { equalBytes } from '../../base/bytes.ts';
 import { id } from '../../base/ids.ts';
 import type { ContentId, InodeId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import * as k from '../keys.ts';
 import type { MetaReader } from '../meta-store.ts';
 import { bucketEntryKey, rootInode } from '../namespace/context.ts';
-import { readInode, summaryOfInode } from '../namespace/objects.ts';
-import { EntryRow, InodeRow, OwnerBucketRow, Summary, decodeRow, entryKind } from '../rows.ts';
+import { readInode } from '../namespace/objects.ts';
+import { EntryRow, InodeRow, OwnerBucketRow, decodeRow, entryKind } from '../rows.ts';
+import { compare } from './entry-inode.ts';
 import { FoundList } from './finding.ts';
 import type { Found } from './finding.ts';
+import { checkNullVersion, checkVersion } from './versions.ts';
 import type { RowCheck, Walk } from './walk.ts';
 
 export async function checkNames(walk: Walk): Promise<void> {
@@ -44,36 +45,11 @@ const checkEntry: RowCheck = async (reader, [key, value]) => {
     );
   if (row === undefined) found.add('entry-without-inode', `inode ${number} is missing`);
   else compare(parent, name, entry, decodeRow(InodeRow, row), found);
+  if (entry.nullVersionAt !== undefined) {
+    await checkNullVersion(reader, { parent, name }, entry.nullVersionAt, found);
+  }
   return found.list;
 };
-
-/** What the entry says of its inode. */
-function compare(
-  parent: InodeId,
-  name: Uint8Array,
-  entry: EntryRow,
-  inode: InodeRow,
-  found: FoundList,
-): void {
-  const isDirectory = name.at(-1) === k.slash;
-  const kind = isDirectory ? entryKind.directory : entryKind.file;
-  found.unless(entry.kind === kind && inode.kind === kind, 'entry-differs', 'file or directory');
-  const { summary } = entry;
-  // An inode of several links names the one entry that carries its summary, if any.
-  const named = isDirectory || summary !== undefined;
-  const placed = inode.parent === parent && equalBytes(inode.name, name);
-  const detail = `inode ${entry.inode} is at another place`;
-  found.unless(placed || !named, 'entry-differs', detail);
-  if (isDirectory) return;
-  const sameVersion = entry.version === inode.version && entry.nullVersion === inode.nullVersion;
-  found.unless(sameVersion, 'entry-differs', `inode ${entry.inode} has another version`);
-  if (summary === undefined) {
-    found.unless(!inode.sealed || inode.links > 1, 'entry-differs', 'it has no summary');
-  } else {
-    const same = Summary.encode(summary).equals(Summary.encode(summaryOfInode(inode)));
-    found.unless(same, 'entry-differs', `its summary is not that of inode ${entry.inode}`);
-  }
-}
 
 async function checkBucket(
   reader: MetaReader,
@@ -91,16 +67,6 @@ async function checkBucket(
   const listed = row !== undefined && decodeRow(OwnerBucketRow, row).inode === entry.inode;
   found.unless(listed, 'bucket-owner-differs', 'the list of its owner lacks it');
 }
-
-const checkVersion: RowCheck = async (reader, [key, value]) => {
-  const { parent, name } = k.decodeVersionKey(key);
-  const { inode, deleteMarker } = decodeRow(EntryRow, value);
-  const found = new FoundList({ kind: 'entry', parent, name });
-  if (deleteMarker === true) return [];
-  const row = await reader.get(k.inodeKey(id<InodeId>(inode)));
-  found.unless(row !== undefined, 'entry-without-inode', `inode ${inode} of a version is missing`);
-  return found.list;
-};
 
 // --- inodes ----------------------------------------------------------------------------------------------
 

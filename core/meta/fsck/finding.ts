@@ -28,6 +28,7 @@ export const findingTable = {
   'entry-without-directory': error(report),
   'entry-without-inode': error(restore),
   'entry-differs': error(report),
+  'versions-differ': error(report),
   'inode-without-entry': error(report),
   'directory-unreachable': error(report),
   'existence-missing': error(report),

@@ -33,11 +33,11 @@ import type { Digests } from './completed-parts.ts';
 import { checkWrite, decided } from './conditions.ts';
 import { beginWrite, turnOf } from './context.ts';
 import type { Bucket, NamespaceContext } from './context.ts';
-import { readCurrent, setObject } from './objects.ts';
 import { partsAfter } from './parts.ts';
 import type { NumberedPart } from './parts.ts';
 import { locate, makeMissing, splitKey, transactWithParents, wallMs } from './path.ts';
 import { dropCompletion, nameOfUpload, turnOfUpload, uploadNotFound } from './uploads.ts';
+import { readVersion, setObject, slotOf, summaryForWrite } from './versions.ts';
 
 type Request = MessageOf<(typeof calls.completeUpload)['request']>;
 type Response = MessageOf<(typeof calls.completeUpload)['response']>;
@@ -194,10 +194,11 @@ async function show(
   const { bucket: bucketName, key } = request.upload;
   const [bucket] = await beginWrite(transaction, request, [bucketName]);
   const place = await locate(transaction, bucket as Bucket, splitKey(key));
-  const old = await readCurrent(transaction, place);
-  checkWrite(request.conditions, old?.summary);
+  const newest = await readVersion(transaction, place);
+  checkWrite(request.conditions, summaryForWrite(newest));
   const parent = await makeMissing(context, transaction, place);
-  const written = setObject(context, transaction, { parent, name: place.path.name }, old, {
+  const slot = { ...slotOf(place), parent };
+  const written = await setObject(context, transaction, slot, newest, {
     inode: await context.numbers.inode(),
     sizeBytes,
     etag,

@@ -20,6 +20,7 @@ import type { ReadLeases } from './read-leases.ts';
 import { requireSession } from './sessions.ts';
 import type { OwnSession, Sessions } from './sessions.ts';
 import type { Turns } from './turns.ts';
+import type { VersionNumbers } from './version-numbers.ts';
 
 /** The chunk store of this process, when it has one: small content then goes with its transaction. */
 export interface LocalChunks {
@@ -40,6 +41,7 @@ export interface NamespaceContext {
   readonly layout: Layout;
   readonly local: LocalChunks | undefined;
   readonly numbers: Numbers;
+  readonly versionNumbers: VersionNumbers;
   readonly turns: Turns;
   readonly leases: ReadLeases;
   readonly sessions: Sessions;
@@ -55,6 +57,8 @@ export interface Bucket {
   readonly owner: Owner;
   readonly createdMs: number;
   readonly region: string;
+  /** One of `bucketVersioning`; undefined: never enabled, so that a key has one version at most. */
+  readonly versioning: number | undefined;
 }
 
 const slashByte = Buffer.of(slash);
@@ -69,7 +73,8 @@ export function bucketOf(name: string, row: Uint8Array | undefined): Bucket {
   const entry = decodeRow(EntryRow, row);
   if (entry.bucket === undefined) throw new CoreError('CORRUPT', `${name} is not a bucket`);
   const { owner, createdMs, region } = entry.bucket;
-  return { name, inode: id<InodeId>(entry.inode), owner, createdMs, region };
+  const { versioning } = entry;
+  return { name, inode: id<InodeId>(entry.inode), owner, createdMs, region, versioning };
 }
 
 /** @throws ACCESS_DENIED */

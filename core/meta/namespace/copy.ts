@@ -15,17 +15,22 @@ import { beginWrite, turnOf } from './context.ts';
 import type { Bucket, NamespaceContext } from './context.ts';
 import {
   checkKey,
-  checkVersion,
   plainAttributes,
-  readCurrent,
   readInode,
   setInode,
-  setObject,
   sortTags,
   versionIdOf,
 } from './objects.ts';
-import type { CurrentObject } from './objects.ts';
 import { locate, makeMissing, splitKey, transactWithParents } from './path.ts';
+import {
+  checkNoMarker,
+  notFound,
+  readVersion,
+  setObject,
+  slotOf,
+  summaryForWrite,
+} from './versions.ts';
+import type { ObjectVersion } from './versions.ts';
 
 export interface SourceRequest {
   readonly source: ObjectRef;
@@ -39,7 +44,7 @@ export interface Source {
 }
 
 /** The source of a copy, its entry and inode row in the conflict set.
- *  @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, CONDITION_FAILED; ends in `ofSameSource` when it is another inode */
+ *  @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, DELETE_MARKER, CONDITION_FAILED; ends in `ofSameSource` when it is another inode */
 export async function readSource(
   transaction: MetaTransaction,
   bucket: Bucket,
@@ -47,15 +52,10 @@ export async function readSource(
 ): Promise<Source> {
   const { source, sourceConditions, sourceInode } = request;
   checkKey(source.key);
-  const current = await readCurrent(
-    transaction,
-    await locate(transaction, bucket, splitKey(source.key)),
-  );
-  if (current === undefined) throw new CoreError('KEY_NOT_FOUND', 'no such source object');
-  checkVersion(source.versionId, current.entry);
-  checkSource(sourceConditions, current.summary);
-  if (sourceInode !== undefined && sourceInode !== current.entry.inode) throw new SourceChanged();
-  const found = await inodeOf(transaction, current);
+  const version = await readObject(transaction, bucket, source);
+  checkSource(sourceConditions, version.summary);
+  if (sourceInode !== undefined && sourceInode !== version.entry.inode) throw new SourceChanged();
+  const found = await inodeOf(transaction, version);
   if (!found.row.sealed) throw new CoreError('NOT_IMPLEMENTED', 'the source is being written');
   return found;
 }
@@ -76,8 +76,21 @@ export async function ofSameSource<T>(write: Promise<T>): Promise<T> {
   }
 }
 
-async function inodeOf(transaction: MetaTransaction, current: CurrentObject): Promise<Source> {
-  const inode = id<InodeId>(current.entry.inode);
+/** @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, DELETE_MARKER */
+async function readObject(
+  transaction: MetaTransaction,
+  bucket: Bucket,
+  { key, versionId }: ObjectRef,
+): Promise<ObjectVersion> {
+  const place = await locate(transaction, bucket, splitKey(key));
+  const version = await readVersion(transaction, place, versionId);
+  if (version === undefined) throw notFound(versionId);
+  checkNoMarker(version.entry, versionId);
+  return version;
+}
+
+async function inodeOf(transaction: MetaTransaction, version: ObjectVersion): Promise<Source> {
+  const inode = id<InodeId>(version.entry.inode);
   const row = await readInode(transaction, inode);
   if (row === undefined) throw new CoreError('CONFLICT', 'the object was replaced meanwhile');
   return { inode, row };
@@ -110,11 +123,12 @@ async function copy(
   ]);
   const { row } = await readSource(transaction, from as Bucket, request);
   const place = await locate(transaction, to as Bucket, splitKey(request.key));
-  const old = await readCurrent(transaction, place);
-  checkWrite(request.conditions, old?.summary);
+  const newest = await readVersion(transaction, place);
+  checkWrite(request.conditions, summaryForWrite(newest));
   const parent = await makeMissing(context, transaction, place);
   const checksum = request.checksum ?? row.checksum;
-  const written = setObject(context, transaction, { parent, name: place.path.name }, old, {
+  const slot = { ...slotOf(place), parent };
+  const written = await setObject(context, transaction, slot, newest, {
     inode: await context.numbers.inode(),
     sizeBytes: row.sizeBytes,
     etag: row.etag,
@@ -149,15 +163,12 @@ export function putObjectTags(
   context: NamespaceContext,
   request: MessageOf<(typeof calls.putObjectTags)['request']>,
 ): Promise<MessageOf<(typeof calls.putObjectTags)['response']>> {
-  const { bucket: bucketName, key, versionId } = request.object;
-  checkKey(key);
+  const { object } = request;
+  checkKey(object.key);
   return context.store.transact(async (transaction) => {
-    const [bucket] = await beginWrite(transaction, request, [bucketName]);
-    const place = await locate(transaction, bucket as Bucket, splitKey(key));
-    const current = await readCurrent(transaction, place);
-    if (current === undefined) throw new CoreError('KEY_NOT_FOUND', 'no such object');
-    checkVersion(versionId, current.entry);
-    const { inode, row } = await inodeOf(transaction, current);
+    const [bucket] = await beginWrite(transaction, request, [object.bucket]);
+    const version = await readObject(transaction, bucket as Bucket, object);
+    const { inode, row } = await inodeOf(transaction, version);
     const before = row.attributes ?? plainAttributes();
     const attributes = keepUnknown(before, { ...before, tags: sortTags(request.tags) });
     setInode(transaction, inode, keepUnknown(row, { ...row, attributes }));

@@ -17,10 +17,10 @@ import { EntryRow, decodeRow } from '../rows.ts';
 import { readBucket } from './context.ts';
 import type { Bucket, NamespaceContext } from './context.ts';
 import { KeyScan, Level, inodeOfEntry, startsWith } from './key-scan.ts';
-import { standardClass, summaryOf, versionIdOf } from './objects.ts';
+import { standardClass, summaryOf } from './objects.ts';
 import { findParent, splitKey } from './path.ts';
 
-type ListRequest = MessageOf<(typeof calls.listObjects)['request']>;
+export type ListRequest = MessageOf<(typeof calls.listObjects)['request']>;
 
 /** An item of a page: a key with its row, or a common prefix. */
 export interface ListItem {
@@ -66,22 +66,30 @@ async function itemsFrom(
   start: Buffer,
   count: number,
 ): Promise<ListItem[]> {
-  const { directories, name } = splitKey(grouping.prefix);
-  const directory = await findParent(reader, bucket, { directories, name });
-  if (directory === undefined) return [];
-  const path = Buffer.concat(directories);
-  const base = { directory, path, prefix: name };
+  const base = await baseOf(reader, bucket, grouping.prefix);
+  if (base === undefined) return [];
   const { delimiter } = grouping;
   if (delimiter.length === 1 && delimiter[0] === slash) {
-    return levelItems(reader, base, start.subarray(path.length), count);
+    return levelItems(reader, base, start.subarray(base.path.length), count);
   }
   return scannedItems(new KeyScan(reader, base, count), grouping, start, count);
 }
 
-interface Base {
+/** The directory that holds every key of a prefix, its path, and the rest of the prefix. */
+export interface Base {
   readonly directory: InodeId;
   readonly path: Buffer;
   readonly prefix: Buffer;
+}
+
+export async function baseOf(
+  reader: MetaReader,
+  bucket: Bucket,
+  wanted: Buffer,
+): Promise<Base | undefined> {
+  const { directories, name: prefix } = splitKey(wanted);
+  const directory = await findParent(reader, bucket, { directories, name: prefix });
+  return directory && { directory, path: Buffer.concat(directories), prefix };
 }
 
 async function scannedItems(
@@ -174,29 +182,21 @@ export async function holdsKey(reader: MetaReader, directory: InodeId): Promise<
 
 // --- the calls -------------------------------------------------------------------------------------------
 
-export function listObjects(context: NamespaceContext, request: ListRequest): Promise<ListPage> {
-  return list(context, request, (item) => item);
-}
-
-/** Every key has one version here, so that a version marker changes nothing: its key was shown whole. */
-export function listVersions(
+export async function listObjects(
   context: NamespaceContext,
-  request: MessageOf<(typeof calls.listVersions)['request']>,
+  request: ListRequest,
 ): Promise<ListPage> {
-  return list(context, request, (object, entry) => ({
-    ...object,
-    versionId: versionIdOf(entry),
-    isLatest: true,
-    deleteMarker: false,
-  }));
+  const bucket = await readBucket(context.store, request.who, request.bucket);
+  return list(context, bucket, request, (item) => item);
 }
 
-async function list(
+/** A page of the newest versions that are objects. */
+export async function list(
   context: NamespaceContext,
+  bucket: Bucket,
   request: ListRequest,
   shape: (object: ListedObject, entry: EntryRow) => ListedObject,
 ): Promise<ListPage> {
-  const bucket = await readBucket(context.store, request.who, request.bucket);
   const page: ListPage = { objects: [], commonPrefixes: [], bucketOwner: bucket.owner };
   const grouping = { prefix: asBuffer(request.prefix), delimiter: asBuffer(request.delimiter) };
   const limit = Math.min(request.limit, limits.listKeysMax);
@@ -216,7 +216,7 @@ async function list(
   return page;
 }
 
-async function listedObject(
+export async function listedObject(
   reader: MetaReader,
   key: Buffer,
   entry: EntryRow,

@@ -12,13 +12,14 @@ import { mark } from '../../base/mark.ts';
 import { mapParallel } from '../../base/parallel.ts';
 import type * as calls from '../calls.ts';
 import type { ByteRange, ContentMap, Extent, Layout, ObjectRef, Pair, Who } from '../messages.ts';
-import type { InodeRow } from '../rows.ts';
+import type { EntryRow, InodeRow } from '../rows.ts';
 import { readOutcome } from './conditions.ts';
 import { readMap as readContentMap, readPart, readParts } from './content.ts';
 import { readBucket } from './context.ts';
 import type { Bucket, LocalChunks, NamespaceContext } from './context.ts';
-import { checkKey, checkVersion, infoOf, readInode, readObject, versionIdOf } from './objects.ts';
+import { checkKey, infoOf, infoOfMarker, readInode, versionIdOf } from './objects.ts';
 import { findParent, splitKey } from './path.ts';
+import { checkNoMarker, isMarker, lookUp, notFound } from './versions.ts';
 
 export interface ResolvedObject {
   readonly bucket: Bucket;
@@ -26,51 +27,49 @@ export interface ResolvedObject {
   readonly row: InodeRow;
 }
 
-/** @throws BUCKET_NOT_FOUND, ACCESS_DENIED, KEY_NOT_FOUND, VERSION_NOT_FOUND */
+interface ResolvedMarker {
+  readonly bucket: Bucket;
+  readonly marker: EntryRow;
+}
+
+/** @throws BUCKET_NOT_FOUND, ACCESS_DENIED, KEY_NOT_FOUND, VERSION_NOT_FOUND, DELETE_MARKER */
 export async function resolve(
   context: NamespaceContext,
   who: Who,
   object: ObjectRef,
 ): Promise<ResolvedObject> {
-  checkKey(object.key);
+  const found = await resolveVersion(context, who, object);
+  if (!('marker' in found)) return found;
+  checkNoMarker(found.marker, object.versionId);
+  throw new CoreError('CORRUPT', 'a version without an inode');
+}
+
+/** @throws BUCKET_NOT_FOUND, ACCESS_DENIED, KEY_NOT_FOUND, VERSION_NOT_FOUND */
+async function resolveVersion(
+  context: NamespaceContext,
+  who: Who,
+  { bucket: bucketName, key, versionId }: ObjectRef,
+): Promise<ResolvedObject | ResolvedMarker> {
+  checkKey(key);
   const { store } = context;
-  const path = splitKey(object.key);
+  const path = splitKey(key);
   for (let attempts = 1; attempts <= limits.resolveAttemptsMax; attempts++) {
     // oxlint-disable-next-line no-await-in-loop -- attempts follow one another
-    const bucket = await readBucket(store, who, object.bucket);
+    const bucket = await readBucket(store, who, bucketName);
     // oxlint-disable-next-line no-await-in-loop
     const parent = await findParent(store, bucket, path);
+    if (parent === undefined) throw notFound(versionId);
     // oxlint-disable-next-line no-await-in-loop
-    const found = parent === undefined ? undefined : await readEntry(context, parent, path.name);
-    if (found === undefined) throw notFound(object);
-    checkVersion(object.versionId, found.entry);
-    const inode = id<InodeId>(found.entry.inode);
+    const entry = await lookUp(context, { bucket, parent, name: path.name }, versionId);
+    if (entry === undefined) throw notFound(versionId);
+    if (isMarker(entry)) return { bucket, marker: entry };
+    const inode = id<InodeId>(entry.inode);
     // oxlint-disable-next-line no-await-in-loop
     const row = await readInode(store, inode);
     if (row !== undefined) return { bucket, inode, row };
     mark('open.replaced');
   }
   throw new CoreError('BUSY', 'the object is replaced faster than it can be read');
-}
-
-/** An entry whose inode vanished while its summary was read was replaced: look again. */
-async function readEntry(
-  context: NamespaceContext,
-  parent: InodeId,
-  name: Uint8Array,
-): ReturnType<typeof readObject> {
-  try {
-    return await readObject(context.store, parent, name);
-  } catch (error) {
-    if (!isCoreError(error, 'CONFLICT')) throw error;
-    return readObject(context.store, parent, name);
-  }
-}
-
-function notFound(object: ObjectRef): CoreError {
-  return object.versionId === undefined || object.versionId === 'null'
-    ? new CoreError('KEY_NOT_FOUND', 'no such object')
-    : new CoreError('VERSION_NOT_FOUND', 'no such version of the object');
 }
 
 // --- openObject ------------------------------------------------------------------------------------------
@@ -99,18 +98,18 @@ async function open(
   request: OpenRequest,
   epoch: number,
 ): Promise<Opened> {
-  const { bucket, inode, row } = await resolve(context, request.who, request.object);
+  const found = await resolveVersion(context, request.who, request.object);
+  const { key } = request.object;
+  if ('marker' in found) {
+    const info = infoOfMarker(found.bucket, key, found.marker);
+    return { response: { ...nothing, outcome: 'delete-marker', info, epoch }, payload: [] };
+  }
+  const { bucket, inode, row } = found;
   const response: OpenResponse = {
+    ...nothing,
     outcome: readOutcome(request.conditions, row),
-    info: infoOf(bucket, request.object.key, row),
-    firstByte: 0,
-    lengthBytes: 0,
-    partial: false,
+    info: infoOf(bucket, key, row),
     epoch,
-    inPayload: false,
-    payloadCrc32c: 0,
-    map: { extents: [], layouts: [] },
-    mapBytes: 0,
     contentId: row.content,
     inode,
   };
@@ -125,6 +124,19 @@ async function open(
     ? inlinePayload(row, response)
     : contentPayload(context, id<ContentId>(row.content), response);
 }
+
+/** No content. */
+const nothing = {
+  firstByte: 0,
+  lengthBytes: 0,
+  partial: false,
+  inPayload: false,
+  payloadCrc32c: 0,
+  map: { extents: [], layouts: [] },
+  mapBytes: 0,
+  contentId: 0,
+  inode: 0,
+};
 
 /** False when the range lies outside. */
 export function chooseRange(

@@ -9,8 +9,9 @@ import { checkWrite, decided } from './conditions.ts';
 import { setBlobContent } from './content.ts';
 import { beginWrite, turnOf } from './context.ts';
 import type { Bucket, NamespaceContext } from './context.ts';
-import { checkKey, readCurrent, setObject, sortTags } from './objects.ts';
+import { checkKey, sortTags } from './objects.ts';
 import { locate, makeMissing, splitKey, transactWithParents } from './path.ts';
+import { readVersion, setObject, slotOf, summaryForWrite } from './versions.ts';
 
 type Request = MessageOf<(typeof putObjectCall)['request']>;
 type Response = MessageOf<(typeof putObjectCall)['response']>;
@@ -39,15 +40,15 @@ async function put(
 ): Promise<Response> {
   const [bucket] = await beginWrite(transaction, request, [request.bucket]);
   const place = await locate(transaction, bucket as Bucket, splitKey(request.key));
-  const old = await readCurrent(transaction, place);
-  checkWrite(request.conditions, old?.summary);
+  const newest = await readVersion(transaction, place);
+  checkWrite(request.conditions, summaryForWrite(newest));
   const parent = await makeMissing(context, transaction, place);
   const content = body.blob === undefined ? undefined : await context.numbers.content();
   if (body.blob !== undefined && content !== undefined) {
     setBlobContent(transaction, content, body.blob, body.blobSession);
   }
-  const at = { parent, name: place.path.name };
-  const written = setObject(context, transaction, at, old, {
+  const slot = { ...slotOf(place), parent };
+  const written = await setObject(context, transaction, slot, newest, {
     inode: await context.numbers.inode(),
     sizeBytes: body.sizeBytes,
     etag: request.etag,

@@ -14,12 +14,14 @@ import type { HashContent } from './hash-content.ts';
 import { checksumOfContent, md5OfContent } from './hash-content.ts';
 import {
   type BucketInfo,
+  type BucketVersioning,
   type CompleteRequest,
   type CopyRequest,
   type CopyResult,
   type CreateUploadRequest,
   type DeleteConditions,
   type DeleteManyItem,
+  DeleteMarkerFound,
   type DeleteResult,
   type ListPage,
   type ListRequest,
@@ -120,6 +122,21 @@ class RpcObjectStore implements ObjectStore {
     });
   }
 
+  async getBucketVersioning(who: Principal, bucket: string): Promise<BucketVersioning | undefined> {
+    const { enabled, suspended } = await this.ask(calls.getBucketVersioning, { who, bucket });
+    if (enabled) return 'Enabled';
+    return suspended ? 'Suspended' : undefined;
+  }
+
+  async putBucketVersioning(
+    who: Principal,
+    bucket: string,
+    versioning: BucketVersioning,
+  ): Promise<void> {
+    const enabled = versioning === 'Enabled';
+    await this.ask(calls.putBucketVersioning, { who, session: this.session, bucket, enabled });
+  }
+
   // --- objects -----------------------------------------------------------------------------------
 
   async put(who: Principal, request: PutRequest, body: ObjectBody): Promise<PutResult> {
@@ -167,6 +184,8 @@ class RpcObjectStore implements ObjectStore {
         throw new ReadRefused('CONDITION_FAILED', convert.fromInfo(response.info));
       case 'range-not-satisfiable':
         throw new ReadRefused('RANGE_NOT_SATISFIABLE', convert.fromInfo(response.info));
+      case 'delete-marker':
+        throw new DeleteMarkerFound(request.versionId !== undefined, response.info);
       default:
         throw new CoreError('PROTOCOL', `openObject answered '${response.outcome}'`);
     }

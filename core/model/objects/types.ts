@@ -27,6 +27,9 @@ export interface BucketInfo {
   readonly region: string;
 }
 
+/** Versioning of a bucket; undefined where it was never enabled. */
+export type BucketVersioning = 'Enabled' | 'Suspended';
+
 export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256';
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE';
 
@@ -65,7 +68,7 @@ export interface ObjectAttributes {
 
 export interface ObjectInfo extends ObjectAttributes {
   readonly key: Uint8Array;
-  /** 'null' for the only version of an unversioned bucket. */
+  /** Opaque, in the order of time within a key; 'null' for what was written without versioning. */
   readonly versionId: string;
   readonly sizeBytes: number;
   /** Without quotes: MD5 in hex, md5-of-md5s with `-N`, or an opaque tag. */
@@ -102,6 +105,20 @@ export class ReadRefused extends CoreError {
   constructor(errorName: ReadRefusal, info: ObjectInfo) {
     super(errorName, errorTable[errorName].meaning);
     this.info = info;
+  }
+}
+
+/** How a read is refused that meets a delete marker: KEY_NOT_FOUND when no version was named and the newest is one,
+ *  DELETE_MARKER when the named one is. The answer names the marker. Thrown by `get` and `head`. */
+export class DeleteMarkerFound extends CoreError {
+  readonly versionId: string;
+  readonly lastModifiedMs: number;
+
+  constructor(named: boolean, marker: Pick<ObjectInfo, 'versionId' | 'lastModifiedMs'>) {
+    const errorName = named ? 'DELETE_MARKER' : 'KEY_NOT_FOUND';
+    super(errorName, errorTable[errorName].meaning);
+    this.versionId = marker.versionId;
+    this.lastModifiedMs = marker.lastModifiedMs;
   }
 }
 
@@ -208,6 +225,8 @@ export interface ListPage<Item> {
   readonly next?: Uint8Array;
 }
 
+/** In the order of keys, the versions of a key from the newest on. `nextVersionId` goes with `next`: both are to be
+ *  given, as `after` and `afterVersionId`. It need not be the id of a version. */
 export interface VersionsPage extends ListPage<ListedVersion> {
   readonly nextVersionId?: string;
 }
@@ -287,6 +306,7 @@ export interface CreateUploadRequest {
   readonly checksumType?: ChecksumType;
 }
 
+/** The version that was removed, or the delete marker that was put before the others. */
 export interface DeleteResult {
   readonly versionId?: string;
   readonly deleteMarker: boolean;
@@ -312,14 +332,18 @@ export interface ObjectStore {
   getBucketTags(who: Principal, bucket: string): Promise<Tag[]>;
   /** An empty set removes it. */
   putBucketTags(who: Principal, bucket: string, tags: readonly Tag[]): Promise<void>;
+  getBucketVersioning(who: Principal, bucket: string): Promise<BucketVersioning | undefined>;
+  putBucketVersioning(who: Principal, bucket: string, versioning: BucketVersioning): Promise<void>;
 
   // --- objects
   /** @throws CONDITION_FAILED, CONDITION_CONFLICT, KEY_NOT_FOUND, DISK_FULL, and what the body throws */
   put(who: Principal, request: PutRequest, body: ObjectBody): Promise<PutResult>;
-  /** @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, PART_NUMBER_INVALID, and ReadRefused: CONDITION_FAILED, NOT_MODIFIED, RANGE_NOT_SATISFIABLE */
+  /** @throws KEY_NOT_FOUND, VERSION_NOT_FOUND, PART_NUMBER_INVALID, ReadRefused: CONDITION_FAILED, NOT_MODIFIED,
+   *  RANGE_NOT_SATISFIABLE, and DeleteMarkerFound: KEY_NOT_FOUND, DELETE_MARKER */
   get(who: Principal, request: ReadRequest): Promise<ObjectContent>;
   head(who: Principal, request: ReadRequest): Promise<ObjectHead>;
-  /** Removing what does not exist succeeds. @throws CONDITION_FAILED */
+  /** With `versionId` that version is removed for good. Without, the object is, or with versioning gets a delete
+   *  marker as its newest version. Removing what does not exist succeeds. @throws CONDITION_FAILED */
   delete(
     who: Principal,
     request: { bucket: string; key: Uint8Array; versionId?: string; conditions: DeleteConditions },

@@ -10,7 +10,6 @@ import type { RawRequest } from '../../../protocols/s3/raw-request.ts';
 import { toS3Error } from '../core-errors.ts';
 import { type Reply, emptyReply, xmlReply } from '../reply.ts';
 import type { S3Call } from '../s3-call.ts';
-import { addVersion } from './write.ts';
 
 /** Removing what does not exist succeeds. */
 export async function deleteObject(call: S3Call): Promise<Reply> {
@@ -22,8 +21,8 @@ export async function deleteObject(call: S3Call): Promise<Reply> {
     ...call.version(),
     conditions,
   });
-  const headers: string[] = [];
-  addVersion(headers, result.versionId);
+  // Unlike other answers this one names a null version, too: a delete that names none tells what it did.
+  const headers = result.versionId === undefined ? [] : ['x-amz-version-id', result.versionId];
   if (result.deleteMarker) headers.push('x-amz-delete-marker', 'true');
   return emptyReply(204, headers);
 }

@@ -14,6 +14,7 @@ import * as multipart from './multipart.ts';
 import * as read from './read.ts';
 import * as settings from './settings.ts';
 import * as tagging from './tagging.ts';
+import * as versioning from './versioning.ts';
 import * as write from './write.ts';
 
 /** Preflights come without a signature and so never reach a handler (preflight.ts). */
@@ -52,6 +53,9 @@ const handlers: Record<HandledName, Handler> = {
   GetBucketTagging: tagging.getBucketTagging,
   PutBucketTagging: tagging.putBucketTagging,
   DeleteBucketTagging: tagging.deleteBucketTagging,
+
+  GetBucketVersioning: versioning.getBucketVersioning,
+  PutBucketVersioning: versioning.putBucketVersioning,
 
   ...settings.handlers,
 };

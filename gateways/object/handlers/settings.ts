@@ -63,7 +63,6 @@ export const handlers = {
   GetBucketPolicyStatus: absent('NoSuchBucketPolicy'),
   GetBucketReplication: absent('ReplicationConfigurationNotFoundError'),
   GetBucketRequestPayment: always(requestPaymentDocument()),
-  GetBucketVersioning: always(emptyDocument('VersioningConfiguration')),
   GetBucketWebsite: absent('NoSuchWebsiteConfiguration'),
   GetObjectLockConfiguration: absent('ObjectLockConfigurationNotFoundError'),
   GetPublicAccessBlock: absent('NoSuchPublicAccessBlockConfiguration'),

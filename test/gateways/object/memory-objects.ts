@@ -132,6 +132,15 @@ export class MemoryObjects implements ObjectStore {
     this.bucket(who, bucket).tags = tags;
   }
 
+  /** This store has no versions. */
+  async getBucketVersioning(): Promise<undefined> {
+    return undefined;
+  }
+
+  async putBucketVersioning(): Promise<void> {
+    fail('NOT_IMPLEMENTED');
+  }
+
   // --- objects
 
   private commit(

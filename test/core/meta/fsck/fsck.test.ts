@@ -112,6 +112,11 @@ const damages: Readonly<Record<Exclude<FindingKind, 'undecided'>, Damage>> = {
   'entry-without-inode': ({ object }, t) => t.delete(k.inodeKey(object)),
   'entry-differs': ({ object }, t) =>
     change(t, r.InodeRow, k.inodeKey(object), (row) => ({ ...row, etag: 'another' })),
+  'versions-differ': ({ directory }, t) => {
+    const older = { kind: 1, inode: 12, version: 2 ** 52, nullVersion: false };
+    const key = k.versionKey(directory, Buffer.from('object'), older.version);
+    t.set(key, r.encodeRow(r.EntryRow, older));
+  },
   'inode-without-entry': ({ directory }, t) =>
     t.delete(k.entryKey(directory, Buffer.from('object'))),
   'directory-unreachable': ({ directory }, t) =>

@@ -280,6 +280,47 @@ export class Fixture {
     return parts;
   }
 
+  versioning(bucket: string, enabled: boolean): Promise<object> {
+    const request = { who: ann, session: this.session, bucket, enabled };
+    return this.ask(calls.putBucketVersioning, request);
+  }
+
+  removeVersion(
+    bucket: string,
+    key: string,
+    versionId?: string,
+    conditions: MessageOf<typeof calls.deleteObject.request>['conditions'] = {},
+  ): Promise<MessageOf<typeof calls.deleteObject.response>> {
+    const object = {
+      bucket,
+      key: Buffer.from(key),
+      ...(versionId === undefined ? {} : { versionId }),
+    };
+    return this.ask(calls.deleteObject, { who: ann, session: this.session, object, conditions });
+  }
+
+  async listVersions(
+    bucket: string,
+    more: {
+      prefix?: string;
+      delimiter?: string;
+      after?: string;
+      afterVersionId?: string;
+      limit?: number;
+    } = {},
+  ): Promise<ListPage> {
+    const { payload } = await this.answer(calls.listVersions, {
+      who: ann,
+      bucket,
+      prefix: Buffer.from(more.prefix ?? ''),
+      delimiter: Buffer.from(more.delimiter ?? ''),
+      limit: more.limit ?? 1000,
+      ...(more.after === undefined ? {} : { after: Buffer.from(more.after) }),
+      ...(more.afterVersionId === undefined ? {} : { afterVersionId: more.afterVersionId }),
+    });
+    return ListPage.decode(payload);
+  }
+
   remove(bucket: string, key: string | Buffer, who: Who = ann): Promise<object> {
     return this.ask(calls.deleteObject, {
       who,
