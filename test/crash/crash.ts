@@ -94,7 +94,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashSummary>
   try {
     await makeBucket(addressOf(lampyr));
     while (kills < options.kills && Date.now() < end && violations.length === 0) {
-      const victim = prng.pick<Victim>(['all', 'all', 'all', 'core', 'object']);
+      const victim = prng.pick<Victim>(['all', 'all', 'core', 'object']);
       const wanted = counts.acknowledged + acknowledgedPerRound;
       const enough = (): boolean => counts.acknowledged >= wanted;
       lampyr = await runRound({

@@ -6,7 +6,7 @@ import { S3Client, type S3Address } from '../tools/s3-client.ts';
 import { type Content, KeyHistory, absent, makeContent } from './history.ts';
 
 export const crashBucket = 'crash';
-const keysPerWriter = 12;
+const keysPerWriter = 8;
 const partBytes = 5 * 1024 * 1024;
 
 export interface Counts {
