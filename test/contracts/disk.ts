@@ -43,6 +43,19 @@ export function diskContract(implementation: string, make: () => Promise<DiskFix
         await again.close();
       }));
 
+    test('a closed file refuses use: its descriptor may be another file by now', () =>
+      withDisk(async (disk) => {
+        const closed = await disk.open('closed', 'create');
+        await closed.close();
+        const other = await disk.open('other', 'create');
+        await assert.rejects(closed.write([text('lost')], 0), /close/);
+        await assert.rejects(closed.read(Buffer.alloc(1), 0), /close/);
+        await assert.rejects(closed.sync(), /close/);
+        await assert.rejects(closed.close(), /close/);
+        assert.equal(await other.size(), 0);
+        await other.close();
+      }));
+
     test('more parts than one system call takes', () =>
       withDisk(async (disk) => {
         const file = await disk.open('many', 'create');

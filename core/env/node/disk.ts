@@ -51,10 +51,16 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 class NodeFile implements DiskFile {
-  private readonly fd: number;
+  /** Undefined once closed: the kernel gives the number to the next file that is opened. */
+  private descriptor: number | undefined;
 
   constructor(fd: number) {
-    this.fd = fd;
+    this.descriptor = fd;
+  }
+
+  private get fd(): number {
+    assert(this.descriptor !== undefined, 'a file is used after its close');
+    return this.descriptor;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -104,7 +110,11 @@ class NodeFile implements DiskFile {
   }
 
   close(): Promise<void> {
-    return call((done) => fs.close(this.fd, done));
+    return call((done) => {
+      const { fd } = this;
+      this.descriptor = undefined;
+      fs.close(fd, done);
+    });
   }
 }
 
