@@ -63,6 +63,8 @@ export class DiskJournal implements Journal {
 
   private failure: CoreError | undefined;
   private closing: Promise<void> | undefined;
+  /** Nothing but the end of a checkpoint in progress is written any more. */
+  private closed = false;
   private readonly offlineListeners: ((error: CoreError) => void)[] = [];
   private readonly counts = { records: 0, groups: 0, bytes: 0, checkpoints: 0 };
 
@@ -85,7 +87,7 @@ export class DiskJournal implements Journal {
   // --- appending ---------------------------------------------------------------------------------
 
   append(kind: RecordKind, parts: readonly Uint8Array[], onDurable?: () => void): Ticket {
-    if (this.closing !== undefined) throw new CoreError('DISK_OFFLINE', 'the journal is closed');
+    if (this.closing !== undefined) throw closedError();
     const ticket = this.enqueue(kind, parts, onDurable);
     this.lastUserNumber = ticket.number;
     return ticket;
@@ -126,6 +128,7 @@ export class DiskJournal implements Journal {
 
   room(bytes: number): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (this.closed) return Promise.reject(closedError());
     const admitted = this.waiting.enter(bytes);
     if (this.waiting.size > 0) this.relieve();
     return admitted;
@@ -244,6 +247,7 @@ export class DiskJournal implements Journal {
 
   checkpoint(): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (this.closed && this.checkpointing === undefined) return Promise.reject(closedError());
     this.checkpointing ??= this.runCheckpoint().finally(() => {
       this.checkpointing = undefined;
     });
@@ -313,7 +317,8 @@ export class DiskJournal implements Journal {
     for (const listener of this.offlineListeners.splice(0)) listener(failure);
   }
 
-  /** Writes what is queued and a last mark, then closes the files. Later appends throw DISK_OFFLINE. */
+  /** Writes what is queued and a last mark, then closes the files. Later appends throw DISK_OFFLINE. Nothing
+   *  uses the files or the users' index after it: whoever opens the journal next has them alone. */
   close(): Promise<void> {
     this.closing ??= this.runClose();
     return this.closing;
@@ -324,6 +329,11 @@ export class DiskJournal implements Journal {
     await this.checkpointing?.catch(() => undefined);
     if (this.failure === undefined) await this.mark().catch(() => undefined);
     await this.writing;
+    // What was written last may have begun a checkpoint: it ends first, and none begins after it.
+    this.closed = true;
+    await this.checkpointing?.catch(() => undefined);
+    await this.writing;
+    this.waiting.fail(closedError());
     await this.ring.close();
   }
 
@@ -335,6 +345,10 @@ export class DiskJournal implements Journal {
       freeBytes: this.freeBytes,
     };
   }
+}
+
+function closedError(): CoreError {
+  return new CoreError('DISK_OFFLINE', 'the journal is closed');
 }
 
 function headerOf(segment: Segment): NonNullable<Segment['header']> {

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isCoreError } from '../../../core/base/errors.ts';
 import { KiB } from '../../../core/base/limits.ts';
+import type { Events } from '../../../core/env/events.ts';
 import { recordKind } from '../../../core/store/types.ts';
 import type { DiskJournal } from '../../../core/store/journal.ts';
 import type { Ticket } from '../../../core/store/types.ts';
 import { SimClock } from '../../sim/clock.ts';
 import { SimDisk } from '../../sim/disk.ts';
-import { openOn, textParts } from './journal-fixture.ts';
+import { RecordingUser, openOn, textParts } from './journal-fixture.ts';
 
 const put = (journal: DiskJournal, text: string): Ticket =>
   journal.append(recordKind.chunk, textParts(text));
@@ -192,6 +193,42 @@ describe('journal', () => {
     assert.deepEqual(seen, ['DISK_OFFLINE']);
     assert.equal(journal.durableNumber, 1);
     await journal.close();
+  });
+
+  test('close ends a checkpoint that its own mark begins, before it lets go of the files', async () => {
+    const disk = new SimDisk();
+    const options = { segmentsMin: 2, segmentsMax: 2 };
+    const first = await openOn(disk, options);
+    await putAll(first.journal, numbered(3));
+    await first.journal.close();
+    // The mark opens the second of two segments, which makes a checkpoint due.
+    const gate: { open?: () => void } = {};
+    const held = new Promise<void>((resolve) => {
+      gate.open = resolve;
+    });
+    const user = new RecordingUser();
+    user.gate = () => held;
+    const failures: string[] = [];
+    const events: Events = {
+      emit: (severity, name) => void (severity === 'error' && failures.push(name)),
+    };
+    const { journal } = await openOn(disk, { ...options, events }, user);
+    const state = { closed: false };
+    const closing = journal.close().then(() => void (state.closed = true));
+    for (let turn = 0; turn < 20; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- time for everything that does not wait for the gate
+      await new Promise(setImmediate);
+    }
+    assert.equal(user.checkpoints.length, 1);
+    assert.ok(!state.closed, 'the checkpoint still runs');
+    gate.open?.();
+    await closing;
+    assert.deepEqual(failures, []);
+    assert.deepEqual(user.checkpointedBelow, user.checkpoints);
+    await assert.rejects(journal.checkpoint(), offline);
+    await assert.rejects(journal.room(1), offline);
+    const { user: after } = await openOn(disk, options);
+    assert.deepEqual(after.texts, [], 'replay starts behind the checkpoint');
   });
 
   test('a record above the limit is refused', async () => {
