@@ -143,6 +143,8 @@ export const limits = {
   directoriesPerTransactionMax: 24,
   /** A page of a content's map; leaves room for the page's frame below metaValueBytesMax. */
   contentPageBytesMax: 60 * KiB,
+  /** Blobs that a page of extents names: with a reference to each it fits one transaction. */
+  contentPageBlobsMax: 64,
   /** Extents of one answer of openObject or readMap: well below a control frame. */
   mapExtentsMax: 8192,
   /** Inline bytes of one such answer. */

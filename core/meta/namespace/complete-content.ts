@@ -1,24 +1,28 @@
 // Step 2 of Complete: the pages and references of a content that nothing names yet, in bounded transactions
-// each of which checks the claim. What fits goes along with the last transaction instead.
+// each of which checks the claim. What fits goes along with the last transaction instead. A page and its
+// references are one transaction: whoever takes the content apart finds the references by the pages.
 
+import { assert } from '../../base/assert.ts';
 import { id } from '../../base/ids.ts';
-import type { BlobId, ContentId } from '../../base/ids.ts';
+import type { ContentId } from '../../base/ids.ts';
+import { limits } from '../../base/limits.ts';
 import { mark } from '../../base/mark.ts';
 import { referenceKey } from '../keys.ts';
 import type { MetaReader, MetaStore, MetaTransaction } from '../meta-store.ts';
 import { emptyRow } from '../rows.ts';
 import { PageWriter, placedExtents } from './content.ts';
-import type { PlacedExtent } from './content.ts';
+import type { ContentPage, PlacedExtent } from './content.ts';
 import type { NumberedPart } from './parts.ts';
 
-/** Rows and bytes of one step; with the claim's reads well below the limits of a transaction. */
+/** Rows and bytes of pages of one step; with the claim's reads well below the limits of a transaction. */
 const stepRowsMax = 80;
 const stepBytesMax = 512 * 1024;
+assert(limits.contentPageBlobsMax < stepRowsMax, 'a page and its references are one step');
 
 /** Rows that the last transaction takes along: a PUT with all its parents still fits it. */
 const lastRowsMax = 12;
 
-/** Rows on their way into bounded transactions. */
+/** Pages on their way into bounded transactions. */
 export class ContentSteps {
   private readonly store: MetaStore;
   private readonly check: (transaction: MetaTransaction) => Promise<void>;
@@ -30,20 +34,24 @@ export class ContentSteps {
     this.check = check;
   }
 
-  add(key: Uint8Array, value: Uint8Array): void {
+  /** Takes a page and its references, writing what was taken before when they do not fit beside it. */
+  async add(content: ContentId, { key, value, blobs }: ContentPage): Promise<void> {
+    const referrer = { kind: 'content', content } as const;
+    const references = blobs.map((blob) => referenceKey({ kind: 'blob', blob }, referrer));
+    const rowsLeft = stepRowsMax - this.rows.length;
+    const full = references.length >= rowsLeft || this.bytes + value.length > stepBytesMax;
+    if (this.rows.length > 0 && full) await this.flush();
     this.rows.push([key, value]);
-    this.bytes += key.length + value.length;
+    for (const reference of references) this.rows.push([reference, emptyRow]);
+    this.bytes += value.length;
   }
 
-  get full(): boolean {
-    return this.rows.length >= stepRowsMax || this.bytes >= stepBytesMax;
+  /** Writes what the last transaction has no room for. */
+  async finish(): Promise<void> {
+    if (this.rows.length > lastRowsMax) await this.flush();
   }
 
-  get fitsLast(): boolean {
-    return this.rows.length <= lastRowsMax;
-  }
-
-  async flush(): Promise<void> {
+  private async flush(): Promise<void> {
     mark('complete.step');
     await this.store.transact(async (transaction) => {
       await this.check(transaction);
@@ -65,29 +73,22 @@ export async function writeContent(
   content: ContentId,
   parts: readonly NumberedPart[],
 ): Promise<void> {
-  const pages = new PageWriter(content, (key, value) => steps.add(key, value));
+  const pages = new PageWriter(content);
   let firstByte = 0;
-  let lastBlob = 0;
+  // oxlint-disable no-await-in-loop -- part after part, step after step
   for (const { partNumber, row } of parts) {
-    // oxlint-disable-next-line no-await-in-loop -- part after part
     for await (const extent of extentsOf(reader, row)) {
-      pages.extent(extent);
-      if (extent.inline === undefined && extent.blob !== lastBlob) {
-        lastBlob = extent.blob;
-        steps.add(blobReference(extent.blob, content), emptyRow);
-      }
-      if (steps.full) await steps.flush();
+      const page = pages.extent(extent);
+      if (page !== undefined) await steps.add(content, page);
     }
     const { sizeBytes, etag, modifiedMs, checksum } = row;
-    pages.part({ partNumber, firstByte, sizeBytes, etag, modifiedMs, checksum });
+    const page = pages.part({ partNumber, firstByte, sizeBytes, etag, modifiedMs, checksum });
+    if (page !== undefined) await steps.add(content, page);
     firstByte += sizeBytes;
   }
-  pages.finish();
-  if (!steps.fitsLast) await steps.flush();
-}
-
-function blobReference(blob: number, content: ContentId): Uint8Array {
-  return referenceKey({ kind: 'blob', blob: id<BlobId>(blob) }, { kind: 'content', content });
+  for (const page of pages.finish()) await steps.add(content, page);
+  // oxlint-enable no-await-in-loop
+  await steps.finish();
 }
 
 async function* extentsOf(

@@ -59,57 +59,84 @@ export interface PlacedExtent {
   readonly inline?: Uint8Array;
 }
 
-/** Fills pages of extents and of parts, handing each over when it is full. */
+/** A page with the blobs that it names, each once: their references go into the same transaction. */
+export interface ContentPage {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly blobs: readonly BlobId[];
+}
+
+/** Fills pages of extents and of parts; answers each when it is full. */
 export class PageWriter {
-  private readonly emit: (key: Uint8Array, value: Uint8Array) => void;
   private readonly content: ContentId;
   private map: ContentMap = { extents: [], layouts: [] };
   private mapBytes = 0;
   private mapFirst = 0;
+  private readonly blobs = new Set<BlobId>();
   private nextByte = 0;
   private parts: ContentPart[] = [];
   private partBytes = 0;
 
-  constructor(content: ContentId, emit: (key: Uint8Array, value: Uint8Array) => void) {
+  constructor(content: ContentId) {
     this.content = content;
-    this.emit = emit;
   }
 
-  extent(extent: PlacedExtent): void {
+  extent(extent: PlacedExtent): ContentPage | undefined {
     const bytes = extentFrameBytes + (extent.inline?.length ?? 0);
-    if (this.mapBytes + bytes > limits.contentPageBytesMax) this.flushExtents();
+    const full = this.mapBytes + bytes > limits.contentPageBytesMax || !this.takesBlob(extent);
+    const page = full ? this.extentPage() : undefined;
     const { layout, ...rest } = extent;
     const { layouts, extents } = this.map;
     const before = layouts.length;
     extents.push({ ...rest, layout: layoutIndex(layouts, layout) });
+    if (extent.inline === undefined) this.blobs.add(id<BlobId>(extent.blob));
     this.mapBytes += bytes + (layouts.length - before) * layoutFrameBytes;
     this.nextByte += extent.length;
+    return page;
   }
 
-  part(part: ContentPart): void {
+  private takesBlob({ blob, inline }: PlacedExtent): boolean {
+    if (inline !== undefined || this.blobs.size < limits.contentPageBlobsMax) return true;
+    return this.blobs.has(id<BlobId>(blob));
+  }
+
+  part(part: ContentPart): ContentPage | undefined {
     const bytes = partFrameBytes + part.etag.length + (part.checksum?.value.length ?? 0);
-    if (this.partBytes + bytes > limits.contentPageBytesMax) this.flushParts();
+    const full = this.partBytes + bytes > limits.contentPageBytesMax;
+    const page = full ? this.partPage() : undefined;
     this.parts.push(part);
     this.partBytes += bytes;
+    return page;
   }
 
-  finish(): void {
-    if (this.map.extents.length > 0) this.flushExtents();
-    if (this.parts.length > 0) this.flushParts();
+  /** What is left. */
+  finish(): ContentPage[] {
+    return [
+      ...(this.map.extents.length > 0 ? [this.extentPage()] : []),
+      ...(this.parts.length > 0 ? [this.partPage()] : []),
+    ];
   }
 
-  private flushExtents(): void {
-    this.emit(extentPageKey(this.content, this.mapFirst), encodeRow(ExtentPage, { map: this.map }));
+  private extentPage(): ContentPage {
+    const page = {
+      key: extentPageKey(this.content, this.mapFirst),
+      value: encodeRow(ExtentPage, { map: this.map }),
+      blobs: [...this.blobs],
+    };
     this.map = { extents: [], layouts: [] };
     this.mapBytes = 0;
     this.mapFirst = this.nextByte;
+    this.blobs.clear();
+    return page;
   }
 
-  private flushParts(): void {
+  private partPage(): ContentPage {
     const first = (this.parts[0] as ContentPart).partNumber;
-    this.emit(partPageKey(this.content, first), encodeRow(PartPage, { parts: this.parts }));
+    const key = partPageKey(this.content, first);
+    const page = { key, value: encodeRow(PartPage, { parts: this.parts }), blobs: [] };
     this.parts = [];
     this.partBytes = 0;
+    return page;
   }
 }
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
+import { CoreError, isCoreError } from '../../../../core/base/errors.ts';
 import { id } from '../../../../core/base/ids.ts';
 import type { SessionId } from '../../../../core/base/ids.ts';
 import { limits } from '../../../../core/base/limits.ts';
@@ -261,6 +262,42 @@ describe('janitor', () => {
       assert.ok((marks().get('sessions.work-released') ?? 0) > 0);
     }));
 
+  it('takes back a completion that stopped between any two of its transactions', () =>
+    withBucket(async (f) => {
+      const content = Buffer.alloc(limits.partBytesMin, 'm');
+      const etag = md5(content);
+      f.layout = { ...f.layout, chunkBytes: 8 << 20 };
+      let ended = false;
+      for (let stop = 1; !ended; stop++) {
+        const upload = await createUpload(f);
+        const parts: { partNumber: number; etag: string }[] = [];
+        for (let partNumber = 1; partNumber <= 140; partNumber++) {
+          const blob = await f.writeBlob(content);
+          const base = { who: ann, session: f.session, upload };
+          await f.ask(calls.putPart, { ...base, partNumber, etag, blob });
+          parts.push({ partNumber, etag });
+        }
+        ended = await stopsAfter(f, stop, async () => {
+          const request = { who: ann, session: f.session, upload, conditions: {} };
+          await f.ask(calls.completeUpload, request, CompletedParts.encode({ parts }));
+        });
+        assert.ok(!ended || stop >= 4, 'several steps');
+        await f.ask(calls.endSession, { session: f.session });
+        const { layout } = f;
+        await f.openSession();
+        f.layout = layout;
+        await f.clean();
+        assert.equal(f.chunks.chunks.size, 140, 'the parts, or the object of them');
+        if (ended) await f.remove('b', 'key');
+        else await f.ask(calls.abortUpload, { who: ann, session: f.session, upload });
+        await f.clean();
+        assert.deepEqual((await f.fsck()).findings, [], `stopped after ${stop} transactions`);
+        assert.equal(f.chunks.chunks.size, 0, `stopped after ${stop} transactions`);
+        for (const letter of [space.content, space.blob, space.reference, space.part])
+          assert.equal(await rowsOf(f, letter), 0);
+      }
+    }));
+
   it('collects blobs that were given up', () =>
     withBucket(async (f) => {
       const blob = await f.writeBlob(Buffer.alloc(9 << 20, 'broken off'));
@@ -333,6 +370,29 @@ describe('janitor', () => {
       await f.store.transact(async (transaction) => transaction.delete(damaged));
     }));
 });
+
+/** Runs an operation whose process stops after so many transactions. True when it came to its end before. */
+async function stopsAfter(
+  f: Fixture,
+  transactions: number,
+  operation: () => Promise<void>,
+): Promise<boolean> {
+  const transact = f.store.transact.bind(f.store);
+  let begun = 0;
+  f.store.transact = async (body, options) => {
+    if (++begun > transactions) throw new CoreError('DISK_OFFLINE', 'the process stops here');
+    return transact(body, options);
+  };
+  try {
+    await operation();
+    return true;
+  } catch (error) {
+    assert.ok(isCoreError(error, 'DISK_OFFLINE'), String(error));
+    return false;
+  } finally {
+    f.store.transact = transact;
+  }
+}
 
 describe('sessions', () => {
   it('grant ranges that never overlap', () =>
