@@ -45,7 +45,8 @@ class SocketConnection implements Connection {
     if (!this.corked) {
       this.corked = true;
       socket.cork();
-      process.nextTick(() => this.flush());
+      // Behind all callbacks of this turn: a tick would come behind each of them, with a system call each.
+      setImmediate(() => this.flush());
     }
     for (const part of parts) socket.write(part);
     return socket.writableLength < unsentBytesMax;

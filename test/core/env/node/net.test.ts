@@ -58,6 +58,31 @@ describe('net', () => {
     });
   }
 
+  test('what the callbacks of one turn write leaves together at the end of the turn', async () => {
+    const received: string[] = [];
+    const take = (bytes: Uint8Array): void => void received.push(Buffer.from(bytes).toString());
+    listener = await nodeNet.listen({ kind: 'unix', path: join(directory, 's') }, (connection) => {
+      accepted.push(connection);
+      connection.onData = take;
+    });
+    const client = await nodeNet.connect(listener.address, 1000);
+    // A turn with two callbacks, each of which ends with its ticks.
+    const first = new Promise<void>((resolve) => {
+      setImmediate(() => {
+        client.write([Buffer.from('first ')]);
+        process.nextTick(() => {
+          assert.equal(client.queuedBytes, 6);
+          resolve();
+        });
+      });
+    });
+    setImmediate(() => client.write([Buffer.from('second')]));
+    await first;
+    await eventually(() => received.length > 0, 'the bytes');
+    assert.deepEqual(received, ['first second']);
+    client.destroy();
+  });
+
   test('a slow peer makes write answer false, and onDrain follows when it reads', async () => {
     listener = await nodeNet.listen((addresses['unix'] as () => Address)(), (connection) => {
       accepted.push(connection);
