@@ -1,20 +1,15 @@
 // Typed protobuf messages: one declaration gives the TypeScript type and the wire codec. Used for RPC
-// control messages and for the values of metadata rows. The only file that sees protobufjs.
+// control messages and for the values of metadata rows.
 //
-// Rules: field numbers are never reused; `uint` is a number asserted below 2^53 (protobufjs would write a
-// BigInt as 0); a field that is not `optional` decodes to 0, '', false, empty bytes or [] when absent;
-// unknown fields of a decoded message survive re-encoding (rows written by a newer build).
-// Decoded `bytes` are views of the input.
+// Rules: field numbers are never reused; `uint` is a number asserted below 2^53; a field that is not `optional`
+// decodes to 0, '', false, empty bytes or [] when absent; unknown fields of a decoded message survive
+// re-encoding (rows written by a newer build). Decoded `bytes` are views of the input.
 
-import { Buffer } from 'node:buffer';
-import protobuf from 'protobufjs';
 import { asBuffer } from './bytes.ts';
 import { CoreError } from './errors.ts';
-import { assert } from './assert.ts';
-
-// Without Long, protobufjs decodes 64-bit integers to plain numbers; `decode` checks them for exactness.
-(protobuf.util as { Long: unknown }).Long = null;
-protobuf.configure();
+import { type Codec, compileCodec, type FieldPlan, unknownsKey } from './message-codec.ts';
+import { WireReader, WireWriter } from './protobuf-wire.ts';
+import type { Buffer } from 'node:buffer';
 
 type Scalar = 'uint64' | 'string' | 'bytes' | 'bool';
 
@@ -68,144 +63,45 @@ export const many = <T>(field: FieldSpec<T>): FieldSpec<T[]> => ({
   shape: 'many',
 });
 
-const unknownsKey = '$unknowns';
+/** Messages are encoded one at a time. */
+const writer = new WireWriter();
 
-interface Compiled {
-  readonly type: protobuf.Type;
-  readonly entries: readonly (readonly [string, FieldSpec<unknown>])[];
+/** A message with its codec, which messages around it use. */
+interface CompiledMessage<T extends object> extends Message<T> {
+  codec(): Codec;
 }
 
 /** Declares a message. `name` appears in errors and in docs/internals. */
 export function message<F extends Fields>(name: string, fields: F): Message<Value<F>> {
-  let compiled: Compiled | undefined;
+  let compiled: Codec | undefined;
   // Compiled at first use, so that a role does not pay for the messages it never sends.
-  const use = (): Compiled => (compiled ??= compile(name, fields));
-  const self: Message<Value<F>> & { plain(decoded: unknown): object; typed(): protobuf.Type } = {
+  const codec = (): Codec => (compiled ??= compileCodec(name, plansOf(fields)));
+  const self: CompiledMessage<Value<F>> = {
     name,
+    codec,
     encode(value) {
-      const { type, entries } = use();
-      checkIntegers(name, entries, value);
-      return asBuffer(type.encode(value).finish());
+      writer.begin();
+      codec().encode(writer, value);
+      return writer.finish();
     },
     decode(input) {
-      const { type } = use();
-      const reader = protobuf.Reader.create(asBuffer(input));
-      (reader as unknown as { discardUnknown: boolean }).discardUnknown = false;
       try {
-        return self.plain(type.decode(reader)) as Value<F>;
+        return codec().decode(new WireReader(asBuffer(input))) as Value<F>;
       } catch (error) {
-        if (error instanceof CoreError) throw error;
-        throw new CoreError('PROTOCOL', `malformed ${name}: ${(error as Error).message}`);
+        if (!(error instanceof CoreError)) throw error;
+        throw new CoreError('PROTOCOL', `a message ${name} ${error.message}`, { cause: error });
       }
-    },
-    plain(decoded) {
-      return toPlain(name, use().entries, decoded as Record<string, unknown>);
-    },
-    typed() {
-      return use().type;
     },
   };
   return self;
 }
 
-function compile(name: string, fields: Fields): Compiled {
-  const type = new protobuf.Type(name);
-  const entries = Object.entries(fields);
-  for (const [field, spec] of entries) {
-    const rule =
-      spec.shape === 'many' ? 'repeated' : spec.shape === 'optional' ? 'optional' : undefined;
-    if (typeof spec.wire === 'string') {
-      const options = spec.shape === 'optional' ? optionalOf(spec.wire) : undefined;
-      type.add(new protobuf.Field(field, spec.tag, spec.wire, rule, undefined, options));
-      continue;
-    }
-    const inner = (spec.wire as unknown as { typed(): protobuf.Type }).typed();
-    const wrapped = new protobuf.Field(field, spec.tag, inner.name, rule);
-    type.add(wrapped);
-    wrapped.resolvedType = inner;
-    wrapped.resolved = true;
-    wrapped.defaultValue = null;
-    wrapped.typeDefault = null;
-  }
-  return { type, entries };
-}
-
-/** protobufjs fails to compile an optional `bytes` field that has no default of its own. */
-function optionalOf(wire: Scalar): { proto3_optional: true; default?: string } {
-  return wire === 'bytes' ? { proto3_optional: true, default: '' } : { proto3_optional: true };
-}
-
-function checkIntegers(
-  name: string,
-  entries: Compiled['entries'],
-  value: Record<string, unknown>,
-): void {
-  for (const [field, spec] of entries) {
-    if (spec.wire !== 'uint64') continue;
-    const found = value[field];
-    if (spec.shape === 'many') {
-      for (const item of found as unknown[]) assertUint(name, field, item);
-    } else if (!(spec.shape === 'optional' && found === undefined)) {
-      assertUint(name, field, found);
-    }
-  }
-}
-
-function assertUint(name: string, field: string, value: unknown): void {
-  assert(
-    Number.isSafeInteger(value) && (value as number) >= 0,
-    `${name}.${field} = ${String(value)}`,
-  );
-}
-
-const empty = Buffer.alloc(0);
-
-function toPlain(
-  name: string,
-  entries: Compiled['entries'],
-  decoded: Record<string, unknown>,
-): object {
-  const plain: Record<string, unknown> = {};
-  for (const [field, spec] of entries) {
-    const present = Object.hasOwn(decoded, field);
-    if (spec.shape === 'many') {
-      const items = present ? (decoded[field] as unknown[]) : [];
-      plain[field] = items.map((item) => scalarOf(name, field, spec, item));
-    } else if (present && decoded[field] !== null) {
-      plain[field] = scalarOf(name, field, spec, decoded[field]);
-    } else if (spec.shape === 'one') {
-      plain[field] = defaultOf(spec);
-    }
-  }
-  const unknowns = decoded[unknownsKey];
-  if (unknowns !== undefined)
-    Object.defineProperty(plain, unknownsKey, { value: unknowns, enumerable: false });
-  return plain;
-}
-
-function scalarOf(name: string, field: string, spec: FieldSpec<unknown>, value: unknown): unknown {
-  if (typeof spec.wire !== 'string') {
-    return (spec.wire as unknown as { plain(decoded: unknown): object }).plain(value);
-  }
-  if (spec.wire === 'uint64' && !(Number.isSafeInteger(value) && (value as number) >= 0)) {
-    throw new CoreError('PROTOCOL', `${name}.${field} is not an integer below 2^53`);
-  }
-  return value;
-}
-
-function defaultOf(spec: FieldSpec<unknown>): unknown {
-  switch (spec.wire) {
-    case 'uint64':
-      return 0;
-    case 'string':
-      return '';
-    case 'bool':
-      return false;
-    case 'bytes':
-      return empty;
-    default:
-      return (spec.wire as unknown as { plain(decoded: unknown): object }).plain({});
-  }
+function plansOf(fields: Fields): FieldPlan[] {
+  return Object.entries(fields).map(([name, { tag, wire, shape }]) => {
+    if (typeof wire === 'string') return { name, number: tag, shape, wire };
+    const codec = (wire as CompiledMessage<object>).codec();
+    return { name, number: tag, shape, wire: 'message', codec };
+  });
 }
 
 /** Copies unknown fields of a decoded message onto its rewritten form, so that they survive. */

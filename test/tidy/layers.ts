@@ -31,7 +31,6 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 /** npm packages and the only folders that may import them; tests may import anything installed. */
 export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   '@node-rs/crc32': ['core/base'],
-  protobufjs: ['core/base/message.ts'],
   level: ['core/env/node'],
   saxes: ['protocols/s3'],
   fastify: ['gateways/admin'],

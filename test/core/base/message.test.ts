@@ -70,11 +70,76 @@ describe('message', () => {
   test('is plain protobuf on the wire', () => {
     // Field 1 varint 150: the example of protobuf.dev/programming-guides/encoding.
     assert.equal(OlderOuter.encode({ x: 150 }).toString('hex'), '089601');
+    // The bytes that protobufjs 8.8 writes for the same messages.
+    const few = { ...value, x: 0, s: 'é€😀', raw: Buffer.alloc(0), f: false };
+    assert.equal(
+      Outer.encode(few).toString('hex'),
+      '08001209c3a9e282acf09f98801a0020002a0208003205080112017132020802380138808080808020',
+    );
+    assert.equal(
+      Outer.encode({ ...few, s: '', x: 2 ** 53 - 1, numbers: [], list: [] }).toString('hex'),
+      '08ffffffffffffff0f12001a0020002a020800',
+    );
+  });
+
+  test('messages larger than the scratch memory, and strings around its short form', () => {
+    for (const count of [0, 1, 31, 32, 33, 127, 128, 16_383, 16_384, 70_000]) {
+      for (const s of ['a'.repeat(count), `${'é'.repeat(count)}x`, `${'a'.repeat(count)}😀`]) {
+        const large = { ...value, s, raw: Buffer.alloc(count, 'r') };
+        assert.deepEqual(Outer.decode(Outer.encode(large)), large);
+      }
+    }
+  });
+
+  test('a message is encoded whole after one that failed half-way', () => {
+    assert.throws(() => Outer.encode({ ...value, numbers: [1, -1, 2] }), /Outer.numbers/);
+    assert.deepEqual(Outer.decode(Outer.encode(value)), value);
+  });
+
+  test('repeated numbers are read in the packed form too', () => {
+    assert.deepEqual(Outer.decode(Buffer.from('3a0301ac02', 'hex')).numbers, [1, 300]);
+  });
+
+  test('a field of another wire type is unknown, and survives', () => {
+    const strange = Buffer.from('0d010203040901020304050607080a0161c03e05', 'hex');
+    const decoded = OlderOuter.decode(strange);
+    assert.deepEqual(decoded, { x: 0 });
+    const again = OlderOuter.encode(keepUnknown(decoded, { x: 1 }));
+    assert.equal(again.toString('hex'), `0801${strange.toString('hex')}`);
+  });
+
+  test('every cut of a message is refused or ends between two fields', () => {
+    const whole = Outer.encode(value);
+    let refusals = 0;
+    for (let length = 0; length < whole.length; length++) {
+      try {
+        Outer.decode(whole.subarray(0, length));
+      } catch (error) {
+        if (!isProtocol(error)) throw error;
+        refusals++;
+      }
+    }
+    // Fields begin at 0, 9, 16, 18, 22, 29, 33 and 35.
+    assert.equal(refusals, whole.length - 8);
   });
 
   test('refuses malformed bytes and integers of 2^53 or more', () => {
     assert.throws(() => Outer.decode(Buffer.from([0xff, 0xff])), isProtocol);
-    assert.throws(() => Outer.decode(Buffer.from('08ffffffffffffffff7f', 'hex')), isProtocol);
+    const malformed = [
+      '08ffffffffffffffff7f', // more than 2^53
+      '08808080808080808010', // exactly 2^60
+      '088080808080808010', // exactly 2^53
+      '0880808080808080808080808001', // more than ten bytes
+      '0001', // field 0
+      '0b0c', // a group
+      '0f', // no wire type
+      '2a05080032', // an embedded message longer than the rest
+      '2a0108', // an embedded message that ends within a field
+      '12ffffffffffffffff7f61', // a length beyond everything
+    ];
+    for (const hex of malformed)
+      assert.throws(() => Outer.decode(Buffer.from(hex, 'hex')), isProtocol, hex);
+    assert.equal(Outer.decode(Buffer.from('08ffffffffffffff0f', 'hex')).x, 2 ** 53 - 1);
     assert.throws(() => OlderOuter.encode({ x: -1 }), /OlderOuter.x/);
     assert.throws(() => OlderOuter.encode({ x: 2 ** 53 }), /OlderOuter.x/);
   });
