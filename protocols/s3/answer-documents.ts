@@ -4,7 +4,7 @@ import { type Checksum, checksumElement, checksumText } from './checksums.ts';
 import { quotedETag } from './conditions.ts';
 import type { S3Error } from './errors.ts';
 import { isoSeconds } from './http-date.ts';
-import { type Owner, owner, text } from './listing-documents.ts';
+import { type Owner, owner, text } from './listing-rows.ts';
 import type { Tag } from './tags.ts';
 import { element, errorDocument, leaf, leafIf, xmlDocument } from './xml-writer.ts';
 

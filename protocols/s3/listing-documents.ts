@@ -10,48 +10,25 @@ import {
 } from './checksums.ts';
 import { quotedETag } from './conditions.ts';
 import { isoSeconds } from './http-date.ts';
-import { type ListParameters, urlEncode } from './listing.ts';
+import type { ListParameters } from './listing.ts';
+import {
+  type Encode,
+  type ListedObject,
+  type ListedVersion,
+  type Owner,
+  RowElements,
+  contents,
+  encoderOf,
+  owner,
+  summary,
+  text,
+} from './listing-rows.ts';
 import { element, isXmlText, leaf, leafIf, xmlDocument } from './xml-writer.ts';
-
-export interface Owner {
-  readonly id: string;
-  readonly displayName: string;
-}
-
-export interface ListedObject {
-  readonly key: Uint8Array;
-  readonly sizeBytes: number;
-  readonly etag: string;
-  readonly lastModifiedMs: number;
-  readonly storageClass: string;
-  readonly owner: Owner;
-  readonly checksumAlgorithm?: ChecksumAlgorithm;
-  readonly checksumType?: ChecksumType;
-}
-
-export interface ListedVersion extends ListedObject {
-  readonly versionId: string;
-  readonly isLatest: boolean;
-  readonly deleteMarker: boolean;
-}
 
 interface Page<Item> {
   readonly objects: readonly Item[];
   readonly commonPrefixes: readonly Uint8Array[];
   readonly next?: Uint8Array;
-}
-
-type Encode = (name: string) => string;
-const verbatim: Encode = (name) => name;
-const encoderOf = (parameters: ListParameters): Encode =>
-  parameters.urlEncoding ? urlEncode : verbatim;
-
-export function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
-}
-
-export function owner(who: Owner, name = 'Owner'): string {
-  return element(name, leaf('ID', who.id) + leaf('DisplayName', who.displayName));
 }
 
 export interface ListBucketsAnswer {
@@ -82,42 +59,6 @@ export function listBucketsDocument(answer: ListBucketsAnswer): string {
       leafIf('ContinuationToken', answer.token) +
       leafIf('Prefix', answer.prefix),
   );
-}
-
-/** The same last second on every object of a page is the common case: one conversion serves many rows. */
-class Dates {
-  private second = -1;
-  private shown = '';
-
-  show(ms: number): string {
-    const second = Math.floor(ms / 1000);
-    if (second !== this.second) {
-      this.second = second;
-      this.shown = isoSeconds(ms);
-    }
-    return this.shown;
-  }
-}
-
-function contents(objects: readonly ListedObject[], encode: Encode, withOwner: boolean): string {
-  const dates = new Dates();
-  let out = '';
-  for (const object of objects) {
-    out += `<Contents>${leaf('Key', encode(text(object.key)))}${summary(object, dates)}${
-      withOwner ? owner(object.owner) : ''
-    }${leaf('StorageClass', object.storageClass)}</Contents>`;
-  }
-  return out;
-}
-
-function summary(object: ListedObject, dates: Dates): string {
-  return `<LastModified>${dates.show(object.lastModifiedMs)}</LastModified>${leaf(
-    'ETag',
-    quotedETag(object.etag),
-  )}${leafIf('ChecksumAlgorithm', object.checksumAlgorithm)}${leafIf(
-    'ChecksumType',
-    object.checksumType,
-  )}<Size>${object.sizeBytes}</Size>`;
 }
 
 function commonPrefixes(prefixes: readonly Uint8Array[], encode: Encode): string {
@@ -206,7 +147,7 @@ export interface ListVersionsAnswer {
 export function listVersionsDocument(answer: ListVersionsAnswer): string {
   const { parameters, page } = answer;
   const encode = encoderOf(parameters);
-  const dates = new Dates();
+  const elements = new RowElements();
   let versions = '';
   for (const version of page.objects) {
     const name =
@@ -216,14 +157,14 @@ export function listVersionsDocument(answer: ListVersionsAnswer): string {
     versions += version.deleteMarker
       ? element(
           'DeleteMarker',
-          name + leaf('LastModified', dates.show(version.lastModifiedMs)) + owner(version.owner),
+          name + elements.lastModified(version.lastModifiedMs) + elements.owner(version.owner),
         )
       : element(
           'Version',
           name +
-            summary(version, dates) +
-            leaf('StorageClass', version.storageClass) +
-            owner(version.owner),
+            summary(version, elements) +
+            elements.storageClass(version.storageClass) +
+            elements.owner(version.owner),
         );
   }
   return xmlDocument(

@@ -71,6 +71,34 @@ test('ListObjects', () => {
   );
 });
 
+test('rows that share some elements with the row before them and differ in others', () => {
+  const other = { id: 'id<2>', displayName: 'name2' };
+  const objects = [
+    object,
+    { ...object, key: Buffer.from('b'), etag: 'x"&' },
+    { ...object, key: Buffer.from('c'), lastModifiedMs: at + 750, storageClass: 'GLACIER' },
+    { ...object, key: Buffer.from('d'), lastModifiedMs: at + 749, owner: other },
+    {
+      ...object,
+      key: Buffer.from('e'),
+      checksumAlgorithm: 'CRC32',
+      checksumType: 'COMPOSITE',
+    } as const,
+  ];
+  const plain = { prefix: '', delimiter: '', maxKeys: 9, urlEncoding: false };
+  const all = { objects, commonPrefixes: [] };
+  const own = 'Owner(ID=id1 DisplayName=name1)';
+  assert.equal(
+    show(listObjectsDocument({ bucket: 'b', parameters: plain, marker: '', page: all })),
+    'ListBucketResult(Name=b Prefix= Marker= MaxKeys=9 IsTruncated=false ' +
+      `Contents(Key=a b& ${stamp} Size=5 ${own} StorageClass=STANDARD) ` +
+      `Contents(Key=b LastModified=2009-10-12T17:50:30.000Z ETag="x"&" Size=5 ${own} StorageClass=STANDARD) ` +
+      `Contents(Key=c LastModified=2009-10-12T17:50:31.000Z ETag="e" Size=5 ${own} StorageClass=GLACIER) ` +
+      `Contents(Key=d ${stamp} Size=5 Owner(ID=id<2> DisplayName=name2) StorageClass=STANDARD) ` +
+      `Contents(Key=e ${stamp} ChecksumAlgorithm=CRC32 ChecksumType=COMPOSITE Size=5 ${own} StorageClass=STANDARD))`,
+  );
+});
+
 test('ListObjectsV2', () => {
   const answer = { bucket: 'b', parameters, page, fetchOwner: false };
   assert.equal(
