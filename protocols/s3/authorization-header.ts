@@ -32,12 +32,12 @@ export function parseHeaderAuthorization(
     const message = 'AWS authentication requires a valid Date or x-amz-date header.';
     return err(new S3Error('AccessDenied', message));
   }
-  const credential = parseCredential(components.value.Credential, malformed);
+  const credential = parseCredential(components.value.credential, malformed);
   if (!credential.ok) return credential;
   if (!date.amzDate.startsWith(credential.value.scope.date)) {
     return err(malformed('Invalid credential date. Date is not the same as X-Amz-Date.'));
   }
-  const signedHeaders = parseSignedHeaders(request, components.value.SignedHeaders, malformed);
+  const signedHeaders = parseSignedHeaders(request, components.value.signedHeaders, malformed);
   if (!signedHeaders.ok) return signedHeaders;
   const payloadHash = request.header('x-amz-content-sha256');
   if (payloadHash === undefined) {
@@ -48,10 +48,12 @@ export function parseHeaderAuthorization(
   if (!payload.ok) return payload;
   return ok({
     kind: 'header',
-    ...credential.value,
+    accessKey: credential.value.accessKey,
+    scope: credential.value.scope,
     signedHeaders: signedHeaders.value,
-    signature: components.value.Signature,
-    ...date,
+    signature: components.value.signature,
+    amzDate: date.amzDate,
+    signedAtMs: date.signedAtMs,
     expiresSeconds: undefined,
     sessionToken: request.header('x-amz-security-token'),
     payload: payload.value,
@@ -69,9 +71,13 @@ function requestDate(request: RawRequest): { amzDate: string; signedAtMs: number
   return dateMs === undefined ? undefined : { amzDate: formatAmzDate(dateMs), signedAtMs: dateMs };
 }
 
-const componentNames = ['Credential', 'SignedHeaders', 'Signature'] as const;
 const oneSpace = "one and only one ' ' (space) required.";
-type Components = Record<(typeof componentNames)[number], string>;
+
+interface Components {
+  readonly credential: string;
+  readonly signedHeaders: string;
+  readonly signature: string;
+}
 
 function splitComponents(header: string): Result<Components, S3Error> {
   const at = header.indexOf(' ');
@@ -80,26 +86,29 @@ function splitComponents(header: string): Result<Components, S3Error> {
   if (at < 0) return err(invalidArgument(header, `Authorization header is invalid -- ${oneSpace}`));
   if (scheme !== algorithm) return err(invalidArgument(scheme, 'Unsupported Authorization Type'));
   const pieces = header.slice(at + 1).split(',');
-  if (pieces.length !== componentNames.length) {
+  if (pieces.length !== 3) {
     const needed = 'the authorization header requires three components:';
     return err(malformed(`${needed} Credential, SignedHeaders, and Signature.`));
   }
-  const components: Partial<Components> = {};
+  let credential: string | undefined;
+  let signedHeaders: string | undefined;
+  let signature: string | undefined;
   for (const piece of pieces) {
     const component = piece.trim();
-    const equals = component.indexOf('=');
-    if (equals < 0) {
+    if (!component.includes('='))
       return err(malformed(`the authorization component "${component}" is malformed.`));
-    }
-    const name = componentNames.find((known) => known === component.slice(0, equals));
-    if (name !== undefined) components[name] = component.slice(equals + 1);
+    credential = valueOf(component, 'Credential=') ?? credential;
+    signedHeaders = valueOf(component, 'SignedHeaders=') ?? signedHeaders;
+    signature = valueOf(component, 'Signature=') ?? signature;
   }
-  const { Credential, SignedHeaders, Signature } = components;
-  if (Credential === undefined) return err(malformed('missing Credential.'));
-  if (SignedHeaders === undefined) return err(malformed('missing SignedHeaders.'));
-  if (Signature === undefined) return err(malformed('missing Signature.'));
-  return ok({ Credential, SignedHeaders, Signature });
+  if (credential === undefined) return err(malformed('missing Credential.'));
+  if (signedHeaders === undefined) return err(malformed('missing SignedHeaders.'));
+  if (signature === undefined) return err(malformed('missing Signature.'));
+  return ok({ credential, signedHeaders, signature });
 }
+
+const valueOf = (component: string, prefix: string): string | undefined =>
+  component.startsWith(prefix) ? component.slice(prefix.length) : undefined;
 
 function invalidArgument(value: string, message: string): S3Error {
   const fields = { ArgumentName: 'Authorization', ArgumentValue: value };

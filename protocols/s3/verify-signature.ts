@@ -49,48 +49,53 @@ export function verifySignature(options: VerifyOptions): Result<ChunkSigning, S3
   if (untimely !== undefined) return err(untimely);
   const { scope, amzDate } = parsed;
   const signingKey = keys.get(parsed.accessKey, secretKey, scope);
-  const canonical = canonicalForms(request, parsed);
-  const matches = canonical.some((form) =>
-    equalInConstantTime(signText(signingKey, stringToSign(amzDate, scope, form)), parsed.signature),
-  );
+  const signs = (canonical: string): boolean =>
+    equalInConstantTime(
+      signText(signingKey, stringToSign(amzDate, scope, canonical)),
+      parsed.signature,
+    );
+  const canonical = canonicalOf(request, parsed, canonicalUri(request.rawPath));
+  const matches = signs(canonical) || signsSentPath(request, parsed, signs);
   if (options.secretKey === undefined) {
     return err(new S3Error('InvalidAccessKeyId', undefined, { AWSAccessKeyId: parsed.accessKey }));
   }
   if (!matches) {
     const fields = {
       AWSAccessKeyId: parsed.accessKey,
-      StringToSign: stringToSign(amzDate, scope, canonical[0] as string),
+      StringToSign: stringToSign(amzDate, scope, canonical),
       SignatureProvided: parsed.signature,
-      CanonicalRequest: canonical[0] as string,
+      CanonicalRequest: canonical,
     };
     return err(new S3Error('SignatureDoesNotMatch', undefined, fields));
   }
   return ok({ signingKey, scope, amzDate, seedSignature: parsed.signature });
 }
 
-/**
- * The canonical request, and, when a client escaped its path unlike AWS does, the same over the path as it
- * was sent. Both name the same object, so that accepting either weakens nothing.
- */
-function canonicalForms(request: RawRequest, parsed: SignedRequest): string[] {
+/** A client that escapes its path unlike AWS does may have signed the path as it was sent. Both name the same
+ *  object, so that accepting either weakens nothing. */
+function signsSentPath(
+  request: RawRequest,
+  parsed: SignedRequest,
+  signs: (canonical: string) => boolean,
+): boolean {
+  const { rawPath } = request;
+  return canonicalUri(rawPath) !== rawPath && signs(canonicalOf(request, parsed, rawPath));
+}
+
+function canonicalOf(request: RawRequest, parsed: SignedRequest, uri: string): string {
   const { signedHeaders, payloadHash } = parsed;
   const query =
     parsed.kind === 'query'
       ? request.query.filter((pair) => pair.name !== 'X-Amz-Signature')
       : request.query;
-  const parts = {
+  return canonicalRequest({
     method: request.method,
-    uri: canonicalUri(request.rawPath),
+    uri,
     query: canonicalQuery(query),
     headers: canonicalHeaders(request, signedHeaders),
     signedHeaders,
     payloadHash,
-  };
-  const forms = [canonicalRequest(parts)];
-  if (parts.uri !== request.rawPath) {
-    forms.push(canonicalRequest({ ...parts, uri: request.rawPath }));
-  }
-  return forms;
+  });
 }
 
 function checkTime(parsed: SignedRequest, nowMs: number): S3Error | undefined {

@@ -193,7 +193,7 @@ class RpcObjectStore implements ObjectStore {
 
   async get(who: Principal, request: ReadRequest): Promise<ObjectContent> {
     const { opened, payload } = await this.open(who, request, true);
-    return { ...headOf(opened), ...this.contentOf(opened, payload) };
+    return Object.assign(headOf(opened), this.contentOf(opened, payload));
   }
 
   private contentOf(opened: Opened, payload: Uint8Array): OpenContent {
