@@ -10,6 +10,7 @@ import { CoreError } from '../base/errors.ts';
 import type { RecordNumber } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import type { Events } from '../env/events.ts';
+import { notNow } from '../env/kv.ts';
 import type { Kv, KvEntry, KvMutation, KvRange } from '../env/kv.ts';
 import { RowCache } from './table-cache.ts';
 import { TableFlusher } from './table-flush.ts';
@@ -123,7 +124,10 @@ export class JournaledTable implements Table {
   get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     const text = asBuffer(key).toString('latin1');
     const known = this.lookup(text);
-    return known === undefined ? this.load(text) : (known ?? undefined);
+    if (known !== undefined) return known ?? undefined;
+    const inKv = kvKey(this.prefix, text);
+    const row = this.kv.getNow(inKv);
+    return row === notNow ? this.load(text, inKv) : this.loaded(text, inKv, row, this.drops);
   }
 
   private lookup(text: string): OverlayValue | undefined {
@@ -133,23 +137,27 @@ export class JournaledTable implements Table {
     return flushed === undefined ? this.cache.get(text) : flushed;
   }
 
-  private async load(text: string): Promise<Uint8Array | undefined> {
+  private async load(text: string, key: Buffer): Promise<Uint8Array | undefined> {
     const { drops } = this;
-    const key = kvKey(this.prefix, text);
     return this.loaded(text, key, await this.loader.get(key), drops);
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     const texts = keys.map((key) => asBuffer(key).toString('latin1'));
     const found = texts.map((text) => this.lookup(text));
-    const absent = texts.flatMap((_, index) => (found[index] === undefined ? [index] : []));
-    if (absent.length > 0) {
+    const waiting: { readonly index: number; readonly text: string; readonly key: Buffer }[] = [];
+    for (const [index, text] of texts.entries()) {
+      if (found[index] !== undefined) continue;
+      const key = kvKey(this.prefix, text);
+      const row = this.kv.getNow(key);
+      if (row === notNow) waiting.push({ index, text, key });
+      else found[index] = this.loaded(text, key, row, this.drops) ?? null;
+    }
+    if (waiting.length > 0) {
       const { drops } = this;
-      const kvKeys = absent.map((index) => kvKey(this.prefix, texts[index] as string));
-      const rows = await this.kv.getMany(kvKeys);
-      for (const [at, index] of absent.entries())
-        found[index] =
-          this.loaded(texts[index] as string, kvKeys[at] as Buffer, rows[at], drops) ?? null;
+      const rows = await this.kv.getMany(waiting.map(({ key }) => key));
+      for (const [at, { index, text, key }] of waiting.entries())
+        found[index] = this.loaded(text, key, rows[at], drops) ?? null;
     }
     return found.map((value) => value ?? undefined);
   }

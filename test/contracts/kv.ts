@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { notNow } from '../../core/env/kv.ts';
 import type { Kv, KvEntry, KvMutation } from '../../core/env/kv.ts';
 
 export interface KvFixture {
@@ -42,6 +43,30 @@ export function kvContract(name: string, make: () => Promise<KvFixture>): void {
         const many = await kv.getMany([key('c'), key('a'), key('b'), key('c')]);
         assert.deepEqual(many.map(textOf), ['3', undefined, '', '3']);
         assert.deepEqual(await kv.getMany([]), []);
+      }));
+
+    test('what getNow answers is what get does, also while a batch is on its way', () =>
+      withKv(async (kv) => {
+        let answered = 0;
+        const now = (): string | undefined => {
+          const value = kv.getNow(key('a'));
+          if (value === notNow) return undefined;
+          answered++;
+          return textOf(value) ?? 'absent';
+        };
+        for (let round = 0; round < 100; round++) {
+          const value = String(round);
+          const before = now();
+          assert.ok([undefined, 'absent', String(round - 1)].includes(before), before);
+          const written = kv.batch([put('a', value)], { sync: false });
+          const during = now();
+          assert.ok([undefined, 'absent', String(round - 1), value].includes(during), during);
+          // oxlint-disable-next-line no-await-in-loop -- batch after batch
+          await written;
+          const after = now();
+          assert.ok(after === undefined || after === value, after);
+        }
+        assert.ok(answered > 0);
       }));
 
     test('ranges are in byte order, half open, limited, reversible', () =>

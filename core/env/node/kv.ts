@@ -7,7 +7,9 @@ import { mkdir } from 'node:fs/promises';
 import { Level } from 'level';
 import { asBuffer } from '../../base/bytes.ts';
 import { CoreError } from '../../base/errors.ts';
+import { notNow } from '../kv.ts';
 import type { Kv, KvEntry, KvMutation, KvRange } from '../kv.ts';
+import { ReadPace } from './read-pace.ts';
 
 type Store = Level<Buffer, Buffer>;
 
@@ -24,10 +26,19 @@ const openPaths = new Set<string>();
 class LevelKv implements Kv {
   private readonly store: Store;
   private readonly path: string;
+  private readonly pace = new ReadPace();
 
   constructor(store: Store, path: string) {
     this.store = store;
     this.path = path;
+  }
+
+  getNow(key: Uint8Array): Uint8Array | undefined | typeof notNow {
+    const startMs = performance.now();
+    if (!this.pace.prompt(startMs)) return notNow;
+    const value = this.store.getSync(asBuffer(key));
+    this.pace.took(startMs, performance.now());
+    return value;
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ReadPace } from '../../../../core/env/node/read-pace.ts';
+
+test('two slow lookups close to each other send the next ones to the pool for a while', () => {
+  const pace = new ReadPace();
+  pace.took(0, 5);
+  assert.equal(pace.prompt(5), true, 'one may be a process that was preempted');
+  pace.took(5, 10);
+  assert.equal(pace.prompt(10), false);
+  assert.equal(pace.prompt(29.9), false);
+  assert.equal(pace.prompt(30), true);
+  pace.took(30, 35);
+  assert.equal(pace.prompt(35), false, 'still slow: one lookup a pause, not two');
+});
+
+test('a slow lookup is forgotten after a run of prompt ones', () => {
+  const pace = new ReadPace();
+  for (let at = 0; at < 1000; at += 40) {
+    pace.took(at, at + 1);
+    for (let i = 0; i < 32; i++) pace.took(at + 2, at + 2.01);
+    assert.equal(pace.prompt(at + 3), true);
+  }
+});
