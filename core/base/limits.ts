@@ -131,6 +131,11 @@ export const limits = {
   partBytesMax: 5 * GiB,
   objectPutBytesMax: 5 * GiB,
   listKeysMax: 1000,
+  /** Pages of listings that are made at the same time: enough to read the next ones while one is worked on.
+   *  Each holds a few thousand small buffers; more of them only outlive the young generation of the heap. */
+  listsRunningMax: 3,
+  /** Listings that wait for that; more are refused with BUSY. */
+  listsWaitingMax: 4096,
   bucketsPerOwnerMax: 1000,
   /** Buckets of one page of ListBuckets: all that one owner may have. */
   listBucketsMax: 1000,

@@ -137,20 +137,24 @@ export const BucketInfo = message('BucketInfo', {
 });
 export type BucketInfo = MessageOf<typeof BucketInfo>;
 
+/** Fields 1 to 15 are those of an entry's Summary (rows.ts), which is copied into the answer as it is
+ *  (listed-objects.ts). */
 export const ListedObject = message('ListedObject', {
-  key: bytes(1),
-  sizeBytes: uint(2),
+  sizeBytes: uint(1),
+  lastModifiedMs: uint(2),
   etag: string(3),
-  lastModifiedMs: uint(4),
-  storageClass: string(5),
+  storageClass: string(4),
   /** Absent: the owner of the bucket, stated once in the page. */
-  owner: optional(nested(6, Owner)),
-  checksumAlgorithm: optional(string(7)),
-  checksumType: optional(string(8)),
+  owner: optional(nested(5, Owner)),
+  checksumAlgorithm: optional(string(6)),
+  checksumType: optional(string(7)),
+  /** Of no use to a caller. */
+  content: uint(8),
+  key: bytes(16),
   /** Listings of versions only. */
-  versionId: optional(string(9)),
-  isLatest: optional(bool(10)),
-  deleteMarker: optional(bool(11)),
+  versionId: optional(string(17)),
+  isLatest: optional(bool(18)),
+  deleteMarker: optional(bool(19)),
 });
 export type ListedObject = MessageOf<typeof ListedObject>;
 

@@ -2,6 +2,7 @@
 // namespace/*.ts, this file only binds them to the calls and owns what lives as long as the process.
 
 import { CoreError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
 import { id } from '../base/ids.ts';
 import type { BlobId, SessionId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
@@ -97,6 +98,10 @@ export class NamespaceService {
       numbers: new Numbers(store),
       versionNumbers: new VersionNumbers(),
       turns: new Turns(),
+      listing: new Gate({
+        runningMax: limits.listsRunningMax,
+        waitingMax: limits.listsWaitingMax,
+      }),
       // Session numbers grow and are never reused, so this one orders the starts of cores.
       leases: new ReadLeases(clock.now(), own.session),
     };
@@ -209,11 +214,11 @@ function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): 
   }));
   registry.register(calls.listObjects, async (request) => ({
     response: {},
-    payload: [ListPage.encode(await lists.listObjects(context, request))],
+    payload: await context.listing.run(() => lists.listObjects(context, request)),
   }));
   registry.register(calls.listVersions, async (request) => ({
     response: {},
-    payload: [ListPage.encode(await listVersions(context, request))],
+    payload: [ListPage.encode(await context.listing.run(() => listVersions(context, request)))],
   }));
   registry.register(calls.getObjectTags, async (request) => ({
     response: await reads.getObjectTags(context, request),

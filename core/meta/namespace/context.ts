@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../../base/bytes.ts';
 import { CoreError } from '../../base/errors.ts';
+import type { Gate } from '../../base/gate.ts';
 import { id } from '../../base/ids.ts';
 import type { ChainVer, InodeId, SessionId, TargetId } from '../../base/ids.ts';
 import type { Clock } from '../../env/clock.ts';
@@ -43,6 +44,8 @@ export interface NamespaceContext {
   readonly numbers: Numbers;
   readonly versionNumbers: VersionNumbers;
   readonly turns: Turns;
+  /** Of pages of listings. */
+  readonly listing: Gate;
   readonly leases: ReadLeases;
   readonly sessions: Sessions;
   readonly own: OwnSession;

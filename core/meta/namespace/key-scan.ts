@@ -11,11 +11,14 @@ import type { InodeId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import { mark } from '../../base/mark.ts';
 import { entriesRange, entryKey, slash } from '../keys.ts';
-import type { MetaEntry, MetaReader } from '../meta-store.ts';
+import type { MetaEntry, MetaReader, RangeRead } from '../meta-store.ts';
 import { EntryRow, decodeRow } from '../rows.ts';
+import { readSideBySide } from './side-by-side.ts';
 
 export interface ScannedKey {
-  readonly key: Buffer;
+  /** Of the directory, then its name there: together the key. */
+  readonly path: Buffer;
+  readonly name: Buffer;
   /** The value of its D row. */
   readonly row: Uint8Array;
 }
@@ -112,8 +115,16 @@ export class Level {
 const listRowsMax = limits.listKeysMax + 1;
 
 /** Directories read ahead at once: doubles with every read. */
-const readAheadMin = 2;
+const readAheadMin = 8;
 const readAheadMax = 128;
+/** Entries that are read of each at least: a second read of a directory costs more than a few rows in vain. */
+const rowsPerDirectoryMin = 32;
+/** Rows of one read over several directories, for each of them: what lies between them is read in vain. */
+const sideBySideRowsMax = 32;
+
+/** Rows of the first read: doubles with every page that is used up. A page of directories serves for far more keys
+ *  than it has rows. */
+const rowsMin = 128;
 
 /** Rows of the first read after a skip left what was read; doubles with every page that is used up. */
 const rowsAfterSkipMin = 8;
@@ -125,7 +136,11 @@ export class KeyScan {
   /** First pages of directories to come, by inode, with the limit they were read with. */
   private readonly pages = new Map<InodeId, { rows: readonly MetaEntry[]; limit: number }>();
   private width = readAheadMin;
-  private rowsPerRead = listRowsMax;
+  /** Of the directories that were read ahead last. */
+  private rowsPerDirectory = 1;
+  /** The directories do not lie side by side. */
+  private scattered = false;
+  private rowsPerRead = rowsMin / 2;
   /** Keys that the caller still wants: bounds what is read at once. */
   private wanted: number;
 
@@ -161,6 +176,21 @@ export class KeyScan {
     }
   }
 
+  /** The next key when it is known without reading; `next` finds any other. */
+  known(): ScannedKey | undefined {
+    const level = this.stack.at(-1);
+    const entry = level?.current;
+    if (level === undefined || entry === undefined) return undefined;
+    const name = nameOf(entry);
+    return isDirectory(name) ? undefined : this.take(level, name, entry);
+  }
+
+  private take(level: Level, name: Buffer, entry: MetaEntry): ScannedKey {
+    level.pass();
+    this.wanted = Math.max(1, this.wanted - 1);
+    return { path: level.path, name, row: entry[1] };
+  }
+
   async next(): Promise<ScannedKey | undefined> {
     for (let level = this.stack.at(-1); level !== undefined; level = this.stack.at(-1)) {
       // oxlint-disable-next-line no-await-in-loop -- entry after entry; waits only for a new page
@@ -175,9 +205,7 @@ export class KeyScan {
         await this.descend(level, entry);
         continue;
       }
-      level.pass();
-      this.wanted = Math.max(1, this.wanted - 1);
-      return { key: Buffer.concat([level.path, name]), row: entry[1] };
+      return this.take(level, name, entry);
     }
     return undefined;
   }
@@ -214,21 +242,40 @@ export class KeyScan {
   /** Reads the first pages of this and the next directories of a level in one call. */
   private async readAhead(level: Level): Promise<void> {
     const directories: InodeId[] = [];
+    // No more than the keys still wanted should need.
+    const width = Math.min(this.width, Math.ceil(this.wanted / this.rowsPerDirectory));
     for (const entry of level.ahead()) {
-      if (directories.length === this.width) break;
+      if (directories.length >= width) break;
       if (isDirectory(nameOf(entry))) directories.push(inodeOfEntry(entry[1]));
     }
     if (directories.length > 1) mark('list.read-ahead');
-    const limit = Math.ceil(this.wanted / directories.length) + 1;
-    const pages = await this.reader.rangeMany(
-      directories.map((directory) => ({ ...entriesRange(directory), limit })),
-    );
+    const limit = Math.max(rowsPerDirectoryMin, Math.ceil(this.wanted / directories.length) + 1);
+    const ranges = directories.map((directory) => ({ ...entriesRange(directory), limit }));
+    const pages = await this.firstPages(ranges);
     this.pages.clear();
+    let found = 0;
     for (const [at, directory] of directories.entries()) {
-      this.pages.set(directory, { rows: pages[at] as MetaEntry[], limit });
+      const rows = pages[at] as readonly MetaEntry[];
+      found += rows.length;
+      this.pages.set(directory, { rows, limit });
     }
+    this.rowsPerDirectory = Math.max(1, found / directories.length);
     this.width = Math.min(this.width * 2, readAheadMax);
   }
+
+  private async firstPages(
+    ranges: readonly RangeRead[],
+  ): Promise<readonly (readonly MetaEntry[])[]> {
+    if (ranges.length === 1 || this.scattered) return this.reader.rangeMany(ranges);
+    const rowsMax = Math.min(listRowsMax, ranges.length * sideBySideRowsMax);
+    const { pages, scattered } = await readSideBySide(this.reader, ranges, rowsMax);
+    this.scattered = scattered;
+    return pages;
+  }
+}
+
+export function keyOf({ path, name }: { readonly path: Buffer; readonly name: Buffer }): Buffer {
+  return path.length === 0 ? name : Buffer.concat([path, name]);
 }
 
 export function startsWith(bytes: Buffer, prefix: Uint8Array): boolean {

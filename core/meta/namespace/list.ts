@@ -11,22 +11,27 @@ import { mark } from '../../base/mark.ts';
 import { mapParallel } from '../../base/parallel.ts';
 import type * as calls from '../calls.ts';
 import { decodeEntryKey, entriesRange, slash } from '../keys.ts';
-import type { ListPage, ListedObject } from '../messages.ts';
+import { ListedObjects } from '../listed-objects.ts';
+import { ListPage } from '../messages.ts';
+import type { ListedObject } from '../messages.ts';
 import type { MetaEntry, MetaReader } from '../meta-store.ts';
 import { EntryRow, decodeRow } from '../rows.ts';
 import { readBucket } from './context.ts';
 import type { Bucket, NamespaceContext } from './context.ts';
-import { KeyScan, Level, inodeOfEntry, startsWith } from './key-scan.ts';
+import { KeyScan, Level, inodeOfEntry, keyOf, startsWith } from './key-scan.ts';
 import { standardClass, summaryOf } from './objects.ts';
 import { findParent, splitKey } from './path.ts';
 
 export type ListRequest = MessageOf<(typeof calls.listObjects)['request']>;
 
-/** An item of a page: a key with its row, or a common prefix. */
+/** An item of a page: a key (directory and name) with its row, or a common prefix. */
 export interface ListItem {
-  readonly key: Buffer;
+  readonly path: Buffer;
+  readonly name: Buffer;
   readonly row: Uint8Array | undefined;
 }
+
+const nothing = Buffer.alloc(0);
 
 export interface Grouping {
   readonly prefix: Buffer;
@@ -102,10 +107,10 @@ async function scannedItems(
   await scan.skipTo(start);
   while (items.length < count) {
     // oxlint-disable-next-line no-await-in-loop -- waits only when a page is used up
-    const found = await scan.next();
+    const found = scan.known() ?? (await scan.next());
     if (found === undefined) break;
-    const group = groupOf(grouping, found.key);
-    items.push(group === undefined ? found : { key: group, row: undefined });
+    const group = grouping.delimiter.length === 0 ? undefined : groupOf(grouping, keyOf(found));
+    items.push(group === undefined ? found : { path: nothing, name: group, row: undefined });
     if (group === undefined) continue;
     const behind = endOfGroup(group);
     if (behind === undefined) break;
@@ -140,9 +145,9 @@ async function levelItems(
     const occupied = await occupiedOf(reader, directories);
     for (const entry of batch) {
       level.pass();
-      const key = Buffer.concat([base.path, decodeEntryKey(entry[0]).name]);
-      if (!isDirectoryEntry(entry)) items.push({ key, row: entry[1] });
-      else if (occupied.has(inodeOfEntry(entry[1]))) items.push({ key, row: undefined });
+      const item = { path: base.path, name: decodeEntryKey(entry[0]).name };
+      if (!isDirectoryEntry(entry)) items.push({ ...item, row: entry[1] });
+      else if (occupied.has(inodeOfEntry(entry[1]))) items.push({ ...item, row: undefined });
     }
     if (level.exhausted) break;
   }
@@ -175,22 +180,60 @@ async function occupiedOf(
 
 /** True when a key exists somewhere below a directory. */
 export async function holdsKey(reader: MetaReader, directory: InodeId): Promise<boolean> {
-  const nothing = Buffer.alloc(0);
   const scan = new KeyScan(reader, { directory, path: nothing, prefix: nothing }, 1);
   return (await scan.next()) !== undefined;
 }
 
 // --- the calls -------------------------------------------------------------------------------------------
 
+/** The answer's payload: an encoded ListPage in parts. */
 export async function listObjects(
   context: NamespaceContext,
   request: ListRequest,
-): Promise<ListPage> {
+): Promise<Uint8Array[]> {
   const bucket = await readBucket(context.store, request.who, request.bucket);
-  return list(context, bucket, request, (item) => item);
+  const { items, next } = await pageOf(context, bucket, request);
+  const objects = new ListedObjects(objectBytesTypical * items.length);
+  const commonPrefixes: Buffer[] = [];
+  for (const item of items) {
+    const { path, name, row } = item;
+    if (row === undefined) commonPrefixes.push(keyOf(item));
+    else if (!objects.addEntry(path, name, row)) {
+      const entry = decodeRow(EntryRow, row);
+      // oxlint-disable-next-line no-await-in-loop -- only for objects that are being written as files
+      objects.add(await listedObject(context.store, keyOf(item), entry));
+    }
+  }
+  const rest: ListPage = { objects: [], commonPrefixes, bucketOwner: bucket.owner };
+  if (next !== undefined) rest.next = next;
+  return [objects.finish(), ListPage.encode(rest)];
 }
 
-/** A page of the newest versions that are objects. */
+/** Of a listed object with its key; more room is made where it is needed. */
+const objectBytesTypical = 160;
+
+interface Page {
+  readonly items: readonly ListItem[];
+  /** The last item of a truncated page. */
+  readonly next: Buffer | undefined;
+}
+
+async function pageOf(
+  context: NamespaceContext,
+  bucket: Bucket,
+  request: ListRequest,
+): Promise<Page> {
+  const grouping = { prefix: asBuffer(request.prefix), delimiter: asBuffer(request.delimiter) };
+  const limit = Math.min(request.limit, limits.listKeysMax);
+  const start = startOf(grouping, request.after);
+  if (limit === 0 || start === undefined) return { items: [], next: undefined };
+  // One more than asked for, to know whether there are more.
+  const items = await itemsFrom(context.store, bucket, grouping, start, limit + 1);
+  if (items.length <= limit) return { items, next: undefined };
+  return { items: items.slice(0, limit), next: keyOf(items[limit - 1] as ListItem) };
+}
+
+/** The same page, each object with what `shape` adds. */
 export async function list(
   context: NamespaceContext,
   bucket: Bucket,
@@ -198,21 +241,16 @@ export async function list(
   shape: (object: ListedObject, entry: EntryRow) => ListedObject,
 ): Promise<ListPage> {
   const page: ListPage = { objects: [], commonPrefixes: [], bucketOwner: bucket.owner };
-  const grouping = { prefix: asBuffer(request.prefix), delimiter: asBuffer(request.delimiter) };
-  const limit = Math.min(request.limit, limits.listKeysMax);
-  const start = startOf(grouping, request.after);
-  if (limit === 0 || start === undefined) return page;
-  // One more than asked for, to know whether there are more.
-  const items = await itemsFrom(context.store, bucket, grouping, start, limit + 1);
-  for (const { key, row } of items.slice(0, limit)) {
-    if (row === undefined) page.commonPrefixes.push(key);
+  const { items, next } = await pageOf(context, bucket, request);
+  for (const item of items) {
+    if (item.row === undefined) page.commonPrefixes.push(keyOf(item));
     else {
-      const entry = decodeRow(EntryRow, row);
+      const entry = decodeRow(EntryRow, item.row);
       // oxlint-disable-next-line no-await-in-loop -- an await only for objects that are being written as files
-      page.objects.push(shape(await listedObject(context.store, key, entry), entry));
+      page.objects.push(shape(await listedObject(context.store, keyOf(item), entry), entry));
     }
   }
-  if (items.length > limit) page.next = (items[limit - 1] as ListItem).key;
+  if (next !== undefined) page.next = next;
   return page;
 }
 
@@ -231,5 +269,6 @@ export async function listedObject(
     owner: summary.owner,
     checksumAlgorithm: summary.checksumAlgorithm,
     checksumType: summary.checksumType,
+    content: summary.content,
   };
 }
