@@ -7,11 +7,13 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { CoreError, isCoreError } from '../../core/base/errors.ts';
 import { type DirectoryLock, lockDirectory } from '../../core/env/node/lock.ts';
-import { readFileIfAny, writeFileAtomic } from './files.ts';
+import { asRefusal, readFileIfAny, writeFileAtomic } from './files.ts';
 import { coreAddress, launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
 
-/** Raised when a directory written by this build cannot be used by an older one. */
-export const systemFormat = 1;
+/** Raised when a directory written by this build cannot be used by an older one. 2: summaries of tables state
+ *  the journal record up to which they are complete. */
+export const systemFormat = 2;
+const systemFormatMin = 1;
 
 export interface DataDirectory {
   readonly path: string;
@@ -24,6 +26,14 @@ export interface DataDirectory {
 /** Locks and opens `path`, making it when it does not exist or is empty.
  *  @throws CoreError BUSY naming the holder; DISK_REFUSED; VERSION_UNSUPPORTED */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  try {
+    return await open(path);
+  } catch (error) {
+    throw asRefusal(error);
+  }
+}
+
+async function open(path: string): Promise<DataDirectory> {
   makeDirectory(path);
   // Before the lock, which would leave its own files in somebody else's directory.
   if (readFileIfAny(systemFile(path)) === undefined) refuseForeign(path);
@@ -115,11 +125,15 @@ export function launcherPid(path: string): number | undefined {
 
 function makeSystemFile(path: string): string {
   const clusterId = randomBytes(16).toString('hex');
+  writeSystemFile(path, clusterId);
+  return clusterId;
+}
+
+function writeSystemFile(path: string, clusterId: string): void {
   writeFileAtomic(
     systemFile(path),
     `${JSON.stringify({ format: systemFormat, clusterId }, undefined, 2)}\n`,
   );
-  return clusterId;
 }
 
 function readSystemFile(path: string, text: string): string {
@@ -130,11 +144,14 @@ function readSystemFile(path: string, text: string): string {
       'VERSION_UNSUPPORTED',
       `${file} says format ${format}, this build reads up to ${systemFormat}: start a newer lampyr on it`,
     );
-  if (format !== systemFormat || typeof clusterId !== 'string' || !/^[0-9a-f]{32}$/.test(clusterId))
+  const known = typeof format === 'number' && Number.isInteger(format) && format >= systemFormatMin;
+  if (!known || typeof clusterId !== 'string' || !/^[0-9a-f]{32}$/.test(clusterId))
     throw new CoreError(
       'DISK_REFUSED',
       `${file} is damaged (no format and cluster id in it): restore it from a backup`,
     );
+  // Before anything of the newer format is written.
+  if (format < systemFormat) writeSystemFile(path, clusterId);
   return clusterId;
 }
 

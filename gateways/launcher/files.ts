@@ -10,6 +10,27 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { CoreError } from '../../core/base/errors.ts';
+
+/** Why the operating system does not let us use a file that should be ours. */
+const refusals: ReadonlySet<string | undefined> = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'EISDIR',
+  'ENOTDIR',
+  'ELOOP',
+]);
+
+/** A refusal of the operating system (permissions, a directory where a file belongs) as DISK_REFUSED, whose
+ *  message names the path; any other error as it is. */
+export function asRefusal(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof CoreError || !refusals.has(code)) return error;
+  const advice =
+    'the data directory and everything in it must belong to the user who runs lampyr, and be writable';
+  return new CoreError('DISK_REFUSED', `${message}; ${advice}`, { cause: error });
+}
 
 /** @throws Error with the code of the failed system call */
 export function writeFileAtomic(path: string, text: string, mode = 0o644): void {

@@ -69,7 +69,7 @@ describe('processes', () => {
     assert.deepEqual(Object.keys(endpoints), ['s3', 'admin']);
     assert.deepEqual(JSON.parse(readFileSync(join(data, 'endpoints.json'), 'utf8')), endpoints);
     assert.equal(statSync(join(data, 'credentials.json')).mode & 0o777, 0o600);
-    assert.deepEqual(Object.keys(credentialsIn(data)), ['accessKey', 'secretKey']);
+    assert.deepEqual(Object.keys(credentialsIn(data)), ['accessKey', 'secretKey', 'checksum']);
     assert.equal((await fetch(`${endpoints.admin}/readyz`)).status, 200);
     const metrics = await (await fetch(`${endpoints.admin}/metrics`)).text();
     for (const role of ['launcher', 'core', 'object'])

@@ -16,7 +16,12 @@ describe('root credentials', () => {
     const file = join(path, 'credentials.json');
     assert.equal(statSync(file).mode & 0o777, 0o600);
     const { accessKey, secretKey } = first;
-    assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { accessKey, secretKey });
+    const { checksum, ...stored } = JSON.parse(readFileSync(file, 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    assert.deepEqual(stored, { accessKey, secretKey });
+    assert.match(String(checksum), /^[0-9a-f]{8}$/);
     assert.deepEqual(openCredentials(path, undefined), { ...first, source: 'file' });
   });
 
@@ -38,6 +43,21 @@ describe('root credentials', () => {
       );
       assert.equal(readFileSync(join(path, 'credentials.json'), 'utf8'), text);
     }
+  });
+
+  test('keys that do not match their checksum are refused; without one they are taken', (context) => {
+    const path = temporaryDirectory(context);
+    const file = join(path, 'credentials.json');
+    const { accessKey, secretKey } = openCredentials(path, undefined);
+    const stored = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    writeFileSync(file, JSON.stringify({ ...stored, secretKey: `${secretKey}x` }));
+    assert.throws(
+      () => openCredentials(path, undefined),
+      (error) =>
+        isCoreError(error, 'DISK_REFUSED') && /its checksum: restore it/.test(error.message),
+    );
+    writeFileSync(file, JSON.stringify({ accessKey, secretKey: 'chosen-by-hand' }));
+    assert.equal(openCredentials(path, undefined).secretKey, 'chosen-by-hand');
   });
 
   test('the root keeps its id under any keys', () => {
