@@ -156,6 +156,10 @@ export class ChunkCommits implements JournalUser {
 
   // --- recovery and checkpoints ------------------------------------------------------------------
 
+  recovering(from: RecordNumber, next: RecordNumber): void {
+    this.parts.table.expect(from, next);
+  }
+
   async replay(record: JournalRecord): Promise<void> {
     if (record.kind === recordKind.space) {
       const change = decodeSpaceRecord(record.payload);

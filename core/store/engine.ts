@@ -306,6 +306,10 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     return this.commits.kinds;
   }
 
+  recovering(from: RecordNumber, next: RecordNumber): void {
+    this.commits.recovering(from, next);
+  }
+
   replay(record: JournalRecord): Promise<void> {
     return this.commits.replay(record);
   }

@@ -35,6 +35,8 @@ export interface Superblock {
   readonly group: number;
   /** Segment files that exist. */
   readonly segments: number;
+  /** A generation that was in use; the highest known when this was written. */
+  readonly newest: number;
 }
 
 export interface SegmentHeader {
@@ -116,6 +118,7 @@ export function encodeSuperblock(value: Superblock): Buffer {
   sector.writeUInt32BE(value.generation, 44);
   sector.writeUInt32BE(value.offset, 48);
   sector.writeUInt32BE(value.segments, 52);
+  sector.writeUInt32BE(value.newest, 56);
   return sealSector(sector);
 }
 
@@ -128,6 +131,7 @@ export function decodeSuperblock(sector: Buffer): Sector<Superblock> {
     generation: sector.readUInt32BE(44),
     offset: sector.readUInt32BE(48),
     segments: sector.readUInt32BE(52),
+    newest: sector.readUInt32BE(56),
   }));
 }
 

@@ -15,7 +15,8 @@ import type { JournalEnd } from './journal-recovery.ts';
 import { liveChain, replayChain } from './journal-recovery.ts';
 import { SegmentRing } from './journal-ring.ts';
 import type { Segment } from './journal-segment.ts';
-import { damaged, isFull, isMissing, missing, openSegment } from './journal-segment.ts';
+import { checkLength, damaged, isFull, isMissing, missing } from './journal-segment.ts';
+import { openSegment } from './journal-segment.ts';
 import { prewriteSegment, segmentName, segmentSlot } from './journal-segment.ts';
 import { SuperblockFile, superblockName } from './journal-segment.ts';
 import type { JournalRecord, JournalUser, RecordKind } from './types.ts';
@@ -39,8 +40,8 @@ const firstSegments = 2;
 
 /**
  * Recovers the journal, replays it into its users and returns it ready for appending.
- * @throws CoreError DISK_REFUSED when files are damaged, missing or of a newer format; DISK_FULL when there
- *   is no space for a new journal.
+ * @throws CoreError DISK_REFUSED when files are damaged or missing, VERSION_UNSUPPORTED when they are of a newer
+ *   format; DISK_FULL when there is no space for a new journal.
  */
 export async function openJournal(options: JournalOptions): Promise<DiskJournal> {
   const { disk, directory, events, users, clock } = options;
@@ -92,6 +93,7 @@ async function createRing(options: JournalOptions, path: string): Promise<Segmen
       generation: 0,
       offset: pageBytes,
       segments: segments.length,
+      newest: 0,
     });
     return new SegmentRing(ringOptions(options), superblock, segments);
   } catch (error) {
@@ -147,6 +149,7 @@ async function openSegments(
     if (slot < count) {
       if (segment === undefined) throw missing(path);
       segments.push(segment);
+      checkLength(segment);
     } else if (segment !== undefined) {
       await segment.file.close();
       if (segment.header !== undefined)
@@ -180,6 +183,10 @@ function replay({ users }: JournalOptions, ring: SegmentRing): Promise<JournalEn
   const recovery = ring.recovery();
   return replayChain(recovery, liveChain(recovery), {
     knows: (kind) => kind === markKind || userOf.has(kind as RecordKind),
+    verified: ({ number }) => {
+      const from = recovery.superblock.number as RecordNumber;
+      for (const user of users) user.recovering?.(from, number as RecordNumber);
+    },
     visit: (record: JournalRecord) => userOf.get(record.kind)?.replay(record),
   });
 }

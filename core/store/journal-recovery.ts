@@ -49,6 +49,9 @@ export function liveChain({ superblock, superblockPath, segments }: Recovery): U
   const byGeneration = new Map(used.map((segment) => [segment.header.generation, segment]));
   const chain: UsedSegment[] = [];
   let generation = Math.max(0, ...byGeneration.keys());
+  // Without its newest segments, an older copy of a file for one, the chain would end early in silence.
+  if (generation < superblock.newest)
+    throw missing(`the journal segment of generation ${superblock.newest}`);
   while (generation !== 0 && generation >= superblock.generation) {
     const segment = byGeneration.get(generation);
     if (segment === undefined) throw missing(`the journal segment of generation ${generation}`);
@@ -69,6 +72,8 @@ function staleSuperblock(path: string, superblock: Superblock): Error {
 export interface Replay {
   /** Whether somebody replays records of the kind. */
   readonly knows: (kind: number) => boolean;
+  /** The chain is whole and ends there. */
+  readonly verified: (end: JournalEnd) => void;
   readonly visit: Visit;
 }
 
@@ -79,17 +84,18 @@ type Visit = (record: JournalRecord) => void | Promise<void>;
 export async function replayChain(
   recovery: Recovery,
   chain: readonly UsedSegment[],
-  { knows, visit }: Replay,
+  { knows, verified, visit }: Replay,
 ): Promise<JournalEnd> {
-  await walk(recovery, chain, ({ number, kind, payload }) => {
+  const end = await walk(recovery, chain, ({ number, kind, payload }) => {
     if (!knows(kind))
       throw new CoreError(
-        'DISK_REFUSED',
+        'VERSION_UNSUPPORTED',
         `journal record ${number} has the unknown kind ${kind}; use the newer Lampyr that wrote it`,
       );
     if ((kind as number) === markKind && decodeMark(payload) > recovery.superblock.sequence)
       throw staleSuperblock(recovery.superblockPath, recovery.superblock);
   });
+  verified(end);
   return walk(recovery, chain, visit);
 }
 

@@ -116,10 +116,24 @@ export class SegmentRing {
     return segment;
   }
 
+  /** The first group of a segment is durable: notes it, so that a segment file that is lost or replaced by an
+   *  older one is noticed. Nobody waits for it. */
+  noteBegun(generation: number): void {
+    this.superblock
+      .update(({ newest }) => ({ newest: Math.max(newest, generation) }))
+      .catch((error: unknown) => this.onFailure(error));
+  }
+
   /** Durable note that replay starts at `start`; the segments before it are free from then on (rule 5). */
   async restartAt(start: JournalPosition): Promise<void> {
     const { number, generation, offset, group } = start;
-    await this.superblock.update(() => ({ number, generation, offset, group }));
+    await this.superblock.update(({ newest }) => ({
+      number,
+      generation,
+      offset,
+      group,
+      newest: Math.max(newest, generation),
+    }));
     const freed = this.segments.filter(
       (segment) => !this.free.includes(segment) && this.isFree(segment.header?.generation),
     );

@@ -11,6 +11,8 @@ import { decodeSegmentHeader, decodeSuperblock, encodeSuperblock } from './journ
 import type { Sector, SegmentHeader, Superblock } from './journal-format.ts';
 
 export const superblockName = 'superblock';
+/** Two groups of a page, and as many pages again: what `SegmentRing` can use. */
+const segmentPagesMin = 4;
 /** Zeros are written in steps, so that prewriting does not hold the disk from groups for long. */
 const prewriteStepBytes = 4 * MiB;
 
@@ -61,6 +63,13 @@ export async function prewriteSegment(disk: Disk, path: string, bytes: number): 
     throw error;
   }
   return { path, file, bytes, header: undefined };
+}
+
+/** A segment holds its header and two groups; a file that was cut does not pass for a smaller one.
+ *  @throws CoreError DISK_REFUSED */
+export function checkLength({ path, bytes }: Segment): void {
+  if (bytes % pageBytes !== 0 || bytes < segmentPagesMin * pageBytes)
+    throw damaged(path, bytes, `the file has only ${bytes} bytes`);
 }
 
 export async function openSegment(disk: Disk, path: string): Promise<Segment> {
@@ -164,8 +173,10 @@ export class SuperblockFile {
     this.value = value;
   }
 
-  close(): Promise<void> {
-    return this.file.close();
+  /** Waits for the updates that were asked for. */
+  async close(): Promise<void> {
+    await this.turn;
+    await this.file.close();
   }
 }
 
@@ -200,7 +211,7 @@ export function missing(path: string): CoreError {
 
 export function newer(path: string, found: { version: number; flags: number }): CoreError {
   return new CoreError(
-    'DISK_REFUSED',
+    'VERSION_UNSUPPORTED',
     `${path} has the newer format ${found.version} (flags ${found.flags}); use the newer Lampyr that wrote it`,
   );
 }

@@ -187,6 +187,7 @@ export class DiskJournal implements Journal {
     await segment.file.write(parts, offset);
     await segment.file.sync();
     if (this.failure !== undefined) throw this.failure;
+    if (opens) this.ring.noteBegun(generation);
     const end = offset + bytes + (opens ? pageBytes : 0);
     this.tail = { number: group.last + 1, generation, offset: end, group: this.tail.group + 1 };
     this.settle(group, bytes);

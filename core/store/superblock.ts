@@ -229,7 +229,7 @@ function encodeSlot<T>(kind: SuperblockKind<T>, slot: Slot<T>): Buffer {
   return writer.u32(crc32c(writer.finish())).finish();
 }
 
-/** The slot, or why it cannot be used. @throws CoreError DISK_REFUSED for a valid slot of a newer build */
+/** The slot, or why it cannot be used. @throws CoreError VERSION_UNSUPPORTED for a valid slot of a newer build */
 function decodeSlot<T>(kind: SuperblockKind<T>, path: string, bytes: Buffer): Slot<T> | string {
   const sound = crc32c(bytes.subarray(0, slotBytes - 4)) === bytes.readUInt32BE(slotBytes - 4);
   if (bytes.toString('latin1', 0, magicBytes) !== kind.magic)
@@ -239,10 +239,9 @@ function decodeSlot<T>(kind: SuperblockKind<T>, path: string, bytes: Buffer): Sl
   const format = reader.u32();
   const incompatible = reader.u32();
   if (format > formatVersion || (incompatible & ~incompatibleKnown) !== 0)
-    throw refused(
-      path,
-      `it was written by a newer build (format ${format}, features ${incompatible})`,
-      'start that build',
+    throw new CoreError(
+      'VERSION_UNSUPPORTED',
+      `${path}: it was written by a newer build (format ${format}, features ${incompatible}); start that build`,
     );
   try {
     const compatible = reader.u32();

@@ -39,6 +39,8 @@ interface Row {
   readonly value: OverlayValue;
 }
 
+type Written = (text: string, value: OverlayValue) => void;
+
 interface Scan {
   /** Everything below was counted; changes there are followed. */
   next: Buffer;
@@ -76,11 +78,14 @@ export class TableFlusher {
     return run;
   }
 
-  /** Writes all of it; `written` is told each row once its batch is durable. */
-  async write(
-    overlay: Overlay,
-    written: (text: string, value: OverlayValue) => void,
-  ): Promise<void> {
+  /** Number of the journal record up to which the Kv is complete; undefined when it does not say. */
+  get through(): number | undefined {
+    return this.summary?.through;
+  }
+
+  /** Writes all of it, and with the last batch that the Kv is complete up to record `through`; `written` is
+   *  told each row once its batch is durable. */
+  async write(overlay: Overlay, through: number, written: Written): Promise<void> {
     let batch: Row[] = [];
     let bytes = 0;
     for (const [text, value] of overlay.entries()) {
@@ -89,22 +94,28 @@ export class TableFlusher {
       if (batch.length < limits.tableBatchRowsMax && bytes < limits.tableBatchBytesMax) continue;
       const full = batch;
       // oxlint-disable-next-line no-await-in-loop -- batches of bounded size, one after another
-      await this.inTurn(() => this.writeBatch(full, written));
+      await this.inTurn(() => this.writeBatch(full, this.through, written));
       batch = [];
       bytes = 0;
     }
-    if (batch.length > 0) await this.inTurn(() => this.writeBatch(batch, written));
+    if (batch.length > 0 || this.isBehind(through))
+      await this.inTurn(() => this.writeBatch(batch, through, written));
+  }
+
+  private isBehind(through: number): boolean {
+    return this.summary !== undefined && (this.summary.through ?? -1) < through;
   }
 
   private async writeBatch(
     rows: readonly Row[],
-    written: (text: string, value: OverlayValue) => void,
+    through: number | undefined,
+    written: Written,
   ): Promise<void> {
     const { kv, prefix } = this.options;
     const keys = rows.map(({ text }) => kvKey(prefix, text));
     const before = await kv.getMany(keys);
     const batch: KvMutation[] = [];
-    let { summary } = this;
+    let summary = this.summary === undefined ? undefined : { ...this.summary, through };
     let found = this.scan?.found;
     for (const [index, { value }] of rows.entries()) {
       const key = keys[index] as Buffer;

@@ -1,6 +1,7 @@
 // What a journaled table writes into its Kv. A row is CRC32C (4 bytes) + value; the checksum covers key and
 // value, since the Kv verifies nothing on a get. A summary per table (row count, sum of the rows'
-// checksums) goes into every batch, so that a scan notices lost and outdated rows, which no get can.
+// checksums, the journal record up to which the Kv is complete) goes into every batch, so that a scan
+// notices lost and outdated rows, which no get can, and an open notices that the newest batches are gone.
 // Layout: docs/internals/journal.md, "Journaled tables".
 
 import { Buffer } from 'node:buffer';
@@ -8,8 +9,11 @@ import { asBuffer } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 
 const crcBytes = 4;
-const summaryBytes = 21;
-const summaryVersion = 1;
+const summaryBytes = 29;
+const summaryVersion = 2;
+/** Without the record number. */
+const oldSummaryBytes = 21;
+const oldSummaryVersion = 1;
 const sumModulus = 2 ** 48;
 
 /** The key in the Kv of a row whose key is `text`, one character a byte. */
@@ -44,19 +48,22 @@ export function decodeRow(key: Uint8Array, row: Uint8Array): Buffer | undefined 
 export interface TableSummary {
   readonly rows: number;
   readonly sum: number;
+  /** The Kv holds the results of every journal record up to this one; undefined in a summary of version 1. */
+  readonly through: number | undefined;
 }
 
-export const emptySummary: TableSummary = { rows: 0, sum: 0 };
+export const emptySummary: TableSummary = { rows: 0, sum: 0, through: 0 };
 
 /** The summary after `row` replaced `before`; undefined stands for no row. */
 export function changeSummary(
-  { rows, sum }: TableSummary,
+  { rows, sum, through }: TableSummary,
   before: Uint8Array | undefined,
   row: Uint8Array | undefined,
 ): TableSummary {
   return {
     rows: rows + Number(row !== undefined) - Number(before !== undefined),
     sum: (sum + sumModulus + storedCrc(row) - storedCrc(before)) % sumModulus,
+    through,
   };
 }
 
@@ -64,17 +71,25 @@ function storedCrc(row: Uint8Array | undefined): number {
   return row === undefined || row.length < crcBytes ? 0 : asBuffer(row).readUInt32BE(0);
 }
 
-export function encodeSummary(key: Uint8Array, { rows, sum }: TableSummary): Buffer {
-  const value = Buffer.alloc(summaryBytes - crcBytes);
-  value.writeUInt8(summaryVersion, 0);
+export function encodeSummary(key: Uint8Array, { rows, sum, through }: TableSummary): Buffer {
+  const known = through !== undefined;
+  const value = Buffer.alloc((known ? summaryBytes : oldSummaryBytes) - crcBytes);
+  value.writeUInt8(known ? summaryVersion : oldSummaryVersion, 0);
   value.writeBigUInt64BE(BigInt(rows), 1);
   value.writeBigUInt64BE(BigInt(sum), 9);
+  if (known) value.writeBigUInt64BE(BigInt(through), 17);
   return encodeRow(key, value);
 }
 
 /** Undefined when it is damaged. */
 export function decodeSummary(key: Uint8Array, row: Uint8Array): TableSummary | undefined {
-  const value = row.length === summaryBytes ? decodeRow(key, row) : undefined;
-  if (value === undefined || value.readUInt8(0) !== summaryVersion) return undefined;
-  return { rows: Number(value.readBigUInt64BE(1)), sum: Number(value.readBigUInt64BE(9)) };
+  const known = row.length === summaryBytes;
+  const value = known || row.length === oldSummaryBytes ? decodeRow(key, row) : undefined;
+  if (value === undefined) return undefined;
+  if (value.readUInt8(0) !== (known ? summaryVersion : oldSummaryVersion)) return undefined;
+  return {
+    rows: Number(value.readBigUInt64BE(1)),
+    sum: Number(value.readBigUInt64BE(9)),
+    through: known ? Number(value.readBigUInt64BE(17)) : undefined,
+  };
 }

@@ -97,23 +97,23 @@ export class JournaledTable implements Table {
    *  below `below`; a record below it that was not applied yet would be lost. */
   flush(below: RecordNumber): Promise<void> {
     assert(Number.isSafeInteger(below), 'a record number');
-    const run = this.flushing.then(() => this.runFlush());
+    const run = this.flushing.then(() => this.runFlush(below));
     this.flushing = run.catch(() => undefined);
     return run;
   }
 
-  private async runFlush(): Promise<void> {
+  private async runFlush(below: RecordNumber): Promise<void> {
     // Left by a flush that failed.
-    if (this.frozen !== undefined) await this.writeFrozen(this.frozen);
-    if (this.active.size === 0) return;
+    if (this.frozen !== undefined) await this.writeFrozen(this.frozen, this.flusher.through ?? 0);
     this.frozen = this.active;
     this.active = new Overlay();
-    await this.writeFrozen(this.frozen);
+    // An empty one too: the Kv states that it is complete, or the next open would take it for an old one.
+    await this.writeFrozen(this.frozen, Math.max(below - 1, this.applied));
   }
 
-  private async writeFrozen(frozen: Overlay): Promise<void> {
+  private async writeFrozen(frozen: Overlay, through: number): Promise<void> {
     // What was written lately is read soon; and the cache may hold what these rows replace.
-    await this.flusher.write(frozen, (text, value) => this.cache.set(text, value));
+    await this.flusher.write(frozen, through, (text, value) => this.cache.set(text, value));
     this.frozen = undefined;
     this.drops++;
     this.largeReported = false;
@@ -204,6 +204,24 @@ export class JournaledTable implements Table {
   }
 
   // --- checks ------------------------------------------------------------------------------------
+
+  expect(from: RecordNumber, next: RecordNumber): void {
+    const { through } = this.flusher;
+    if (through === undefined) return;
+    const whatToDo = 'restore the whole data directory from one backup';
+    if (through < from - 1)
+      throw new CoreError(
+        'DISK_REFUSED',
+        `the rows of table ${this.name} end at journal record ${through}, and the journal begins at ` +
+          `${from}: files of its index were lost or are of an older copy; ${whatToDo}`,
+      );
+    if (through >= next)
+      throw new CoreError(
+        'DISK_REFUSED',
+        `the rows of table ${this.name} are of journal record ${through}, and the journal ends before ` +
+          `${next}: its last records were lost or it is of an older copy; ${whatToDo}`,
+      );
+  }
 
   /** Reads every row and compares count and checksums with the summary, while reads and flushes go on. */
   verify(): Promise<TableCheck> {

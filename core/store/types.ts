@@ -51,6 +51,10 @@ export interface JournalUser {
   readonly kinds: readonly RecordKind[];
   /** Called in record order for each record at or above the superblock's number, of the user's kinds. */
   replay(record: JournalRecord): void | Promise<void>;
+  /** Before the first `replay`: records from `from` to the one below `next` will come. What lies below
+   *  `from` must be there without the journal, and nothing of `next` or later can be.
+   *  @throws CoreError DISK_REFUSED when the user's files are not of this journal's time */
+  recovering?(from: RecordNumber, next: RecordNumber): void;
   /** After the last record; the user may then serve. */
   replayed(): Promise<void>;
   /** Makes every record below `below` recoverable without the journal: bytes placed and synced, `level`
@@ -92,6 +96,10 @@ export interface Table {
   apply(number: RecordNumber, mutations: readonly KvMutation[]): void;
   /** Writes everything applied below `below` to the Kv with sync: the table's part of a checkpoint. */
   flush(below: RecordNumber): Promise<void>;
+  /** Whether the Kv is of the time of a journal that holds the records from `from` to below `next`: an
+   *  index that lost its newest batches, or an older copy, would otherwise pass for a whole one.
+   *  @throws CoreError DISK_REFUSED */
+  expect(from: RecordNumber, next: RecordNumber): void;
   /** Bytes held in the overlay. */
   readonly overlayBytes: number;
 }

@@ -80,6 +80,10 @@ class LevelBackend implements MetaBackend, JournalUser {
 
   // --- journal user -------------------------------------------------------------------------------
 
+  recovering(from: RecordNumber, next: RecordNumber): void {
+    this.table.expect(from, next);
+  }
+
   async replay(record: JournalRecord): Promise<void> {
     const { number, mutations } = decodeCommitRecord(Buffer.from(record.payload));
     this.show(record.number, number, mutations);

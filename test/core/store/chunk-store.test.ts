@@ -202,7 +202,7 @@ describe('a chunk store', () => {
         slot.writeUInt32BE(crc32c(slot.subarray(0, 4092)), 4092);
       }
       await overwrite(place.disk, 'disk.superblock', newer);
-      await refusal(open(place), 'DISK_REFUSED', what);
+      await refusal(open(place), 'VERSION_UNSUPPORTED', what);
     }
   });
 

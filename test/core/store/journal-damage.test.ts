@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CoreError, isCoreError } from '../../../core/base/errors.ts';
+import type { ErrorName } from '../../../core/base/errors.ts';
 import { KiB } from '../../../core/base/limits.ts';
 import type { EventFields } from '../../../core/env/events.ts';
 import { pageBytes } from '../../../core/store/journal-format.ts';
@@ -22,8 +23,10 @@ import { JournaledStore, statesOf } from './journaled-store.ts';
 
 type Damage = (disk: SimDisk) => void | Promise<void>;
 
-const refused = (pattern: RegExp) => (error: unknown) =>
-  isCoreError(error, 'DISK_REFUSED') && pattern.test(error.message);
+const refused =
+  (pattern: RegExp, code: ErrorName = 'DISK_REFUSED') =>
+  (error: unknown) =>
+    isCoreError(error, code) && pattern.test(error.message);
 
 async function putAll({ journal }: Opened, texts: readonly string[]): Promise<void> {
   for (const text of texts) {
@@ -223,7 +226,7 @@ describe('journal: damage is refused or harmless', () => {
     });
   }
 
-  const damages: [string, RegExp, Damage][] = [
+  const damages: [string, RegExp, Damage, ErrorName?][] = [
     ['a missing superblock', /superblock is missing/, (disk) => disk.remove('journal/superblock')],
     ['a missing segment', /segment-000 is missing/, (disk) => disk.remove('journal/segment-000')],
     [
@@ -244,6 +247,14 @@ describe('journal: damage is refused or harmless', () => {
       async (disk) => {
         const file = await disk.open('journal/segment-000', 'write');
         await file.truncate(3 * pageBytes);
+      },
+    ],
+    [
+      'a segment that was never used, cut',
+      /segment-001 is damaged at offset 0: the file has only 0 bytes/,
+      async (disk) => {
+        const file = await disk.open('journal/segment-001', 'write');
+        await file.truncate(0);
       },
     ],
     [
@@ -280,6 +291,7 @@ describe('journal: damage is refused or harmless', () => {
         sector.writeUInt32BE(crc32c(sector.subarray(0, 508)), 508);
         await overwrite(disk, 'journal/superblock', 0, sector);
       },
+      'VERSION_UNSUPPORTED',
     ],
     [
       'an unknown feature flag',
@@ -290,15 +302,30 @@ describe('journal: damage is refused or harmless', () => {
         sector.writeUInt32BE(crc32c(sector.subarray(0, 508)), 508);
         await overwrite(disk, 'journal/superblock', 0, sector);
       },
+      'VERSION_UNSUPPORTED',
     ],
   ];
-  for (const [name, pattern, damage] of damages) {
+  for (const [name, pattern, damage, code] of damages) {
     test(`${name} is refused`, async () => {
       const disk = await smallJournal();
       await damage(disk);
-      await assert.rejects(openOn(disk), refused(pattern));
+      await assert.rejects(openOn(disk), refused(pattern, code));
     });
   }
+
+  test('an older copy of the newest segment is noticed: the chain would end before it', async () => {
+    const disk = new SimDisk();
+    const opened = await openOn(disk, { segmentsMin: 2 });
+    opened.user.gate = () => new Promise(() => undefined);
+    await putAll(opened, numbered(6));
+    const unused = disk.content('journal/segment-001');
+    assert.ok(unused.every((byte) => byte === 0));
+    await putAll(opened, ['record 7', 'record 8', 'record 9']);
+    assert.equal(superblockOf(disk).newest, 2);
+    assert.equal((await openOn(disk.copy())).user.texts.length, 9);
+    await overwrite(disk, 'journal/segment-001', 0, unused);
+    await assert.rejects(openOn(disk), refused(/journal segment of generation 2 is missing/));
+  });
 
   test('a record of an unknown kind is refused before anything is replayed', async () => {
     const disk = new SimDisk();
@@ -307,7 +334,7 @@ describe('journal: damage is refused or harmless', () => {
     await opened.journal.append(recordKind.logFrame, textParts('unknown')).durable;
     const user = (await import('./journal-fixture.ts')).RecordingUser;
     const next = new user();
-    await assert.rejects(openOn(disk, {}, next), refused(/unknown kind 4/));
+    await assert.rejects(openOn(disk, {}, next), refused(/unknown kind 4/, 'VERSION_UNSUPPORTED'));
     assert.deepEqual(next.texts, []);
   });
 });

@@ -69,6 +69,10 @@ export class JournaledStore implements JournalUser {
     ]);
   }
 
+  recovering(from: RecordNumber, next: RecordNumber): void {
+    this.table.expect(from, next);
+  }
+
   replay(record: JournalRecord): void {
     this.replayedCount++;
     this.apply(record.number, Buffer.from(record.payload));

@@ -8,6 +8,7 @@ import type { Kv, KvEntry, KvMutation } from '../../../core/env/kv.ts';
 import type { JournaledTable } from '../../../core/store/table.ts';
 import { openTable } from '../../../core/store/table.ts';
 import { Overlay } from '../../../core/store/table-overlay.ts';
+import { decodeSummary, encodeSummary } from '../../../core/store/table-row.ts';
 import { RangeMerge } from '../../../core/store/table-range.ts';
 import { drained } from '../../sim/clock.ts';
 import { SimKv } from '../../sim/kv.ts';
@@ -57,6 +58,9 @@ class SlowKv extends SimKv {
     await super.batch(mutations, options);
   }
 }
+
+const refused = (pattern: RegExp) => (error: unknown) =>
+  isCoreError(error, 'DISK_REFUSED') && pattern.test(error.message);
 
 const all = { from: bytes(''), to: bytes('\xff\xff'), limit: 1000 };
 
@@ -158,6 +162,49 @@ describe('journaled table', () => {
     await assert.rejects(damaged.getMany([bytes('a'), bytes('c')]), corrupt);
     await assert.rejects(damaged.range(all), corrupt);
     assert.deepEqual((await damaged.verify()).damaged.map(text), ['c']);
+  });
+
+  test('rows older than the journal begins, or newer than it ends, are refused', async () => {
+    const kv = new SimKv();
+    const table = await open(kv);
+    table.apply(number(1), [put('a', '1')]);
+    await table.flush(number(2));
+    const old = kv.copy();
+    table.apply(number(2), [put('a', '2')]);
+    await table.flush(number(3));
+    // Another user's record was the third: nothing to write, but it has to be stated.
+    await table.flush(number(4));
+    const expected = async (store: Kv, from: number, next: number): Promise<void> =>
+      (await open(store)).expect(number(from), number(next));
+    await expected(kv, 4, 4);
+    await expected(kv, 1, 9);
+    await assert.rejects(expected(kv, 5, 5), refused(/end at journal record 3.*begins at 5/));
+    await assert.rejects(expected(kv, 3, 3), refused(/are of journal record 3.*ends before 3/));
+    // Whole in itself, so that no check of its rows finds anything.
+    assert.ok((await (await open(old)).verify()).ok);
+    await assert.rejects(expected(old, 4, 4), refused(/restore the whole data directory/));
+    // A table that lost everything, its summary too.
+    await assert.rejects(expected(new SimKv(), 4, 4), refused(/end at journal record 0/));
+    await expected(new SimKv(), 1, 1);
+  });
+
+  test('a summary of version 1 is read, and becomes one of version 2', async () => {
+    const kv = new SimKv();
+    const table = await open(kv);
+    table.apply(number(1), [put('a', '1')]);
+    await table.flush(number(2));
+    const summaryKey = bytes('\0t');
+    const stored = (await kv.get(summaryKey)) as Uint8Array;
+    const summary = decodeSummary(summaryKey, stored);
+    assert.deepEqual(summary?.through, 1);
+    kv.damage(summaryKey, encodeSummary(summaryKey, { ...summary, through: undefined }));
+    const old = await open(kv);
+    old.expect(number(9), number(9));
+    await old.flush(number(9));
+    assert.equal((await kv.get(summaryKey))?.length, stored.length);
+    const now = await open(kv);
+    assert.throws(() => now.expect(number(10), number(10)), /end at journal record 8/);
+    assert.ok((await now.verify()).ok);
   });
 
   test('verify goes on beside flushes that change what it has read', async () => {
@@ -378,6 +425,7 @@ class TableModel {
     await this.delay();
     this.kv = this.kv.crash(() => this.prng.chance(0.5), { delay: () => this.delay() });
     this.table = await open(this.kv, { cacheBytesMax: 2000 });
+    this.table.expect(number(this.log[0]?.number ?? this.next), number(this.next));
     for (const record of this.log) this.table.apply(number(record.number), record.mutations);
   }
 }
