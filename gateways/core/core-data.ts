@@ -19,6 +19,8 @@ import type { Events } from '../../core/env/events.ts';
 import type { Kv } from '../../core/env/kv.ts';
 import { nodeDisk } from '../../core/env/node/disk.ts';
 import { openLevelKv } from '../../core/env/node/kv.ts';
+import { damagedLevelTables } from '../../core/env/node/level-check.ts';
+import type { FileDamage } from '../../core/env/node/level-check.ts';
 import type { Rng } from '../../core/env/rng.ts';
 import type { MetaStore } from '../../core/meta/meta-store.ts';
 import { makeLevelMetaStore } from '../../core/meta/store/level-store.ts';
@@ -27,12 +29,14 @@ import {
   createChunkStore,
   openChunkStore,
 } from '../../core/store/chunk-store.ts';
+import type { StoreTuning } from '../../core/store/chunk-store.ts';
 import type { ChunkEngine } from '../../core/store/engine.ts';
 import { openJournal } from '../../core/store/journal-open.ts';
+import type { JournalOptions } from '../../core/store/journal-open.ts';
 import type { DiskJournal } from '../../core/store/journal.ts';
 import { openTable } from '../../core/store/table.ts';
 import type { JournaledTable } from '../../core/store/table.ts';
-import { readFileIfAny, writeFileAtomic } from '../launcher/files.ts';
+import { asRefusal, readFileIfAny, writeFileAtomic } from '../launcher/files.ts';
 
 export interface CoreDataOptions {
   /** Absolute; exists. */
@@ -46,6 +50,15 @@ export interface CoreDataOptions {
   readonly events: Events;
   /** Refuse a directory that holds no core yet, instead of making one. */
   readonly mustExist?: boolean;
+  /** Where tests put other storage and smaller files in place of the file system's. */
+  readonly storage?: CoreStorage;
+}
+
+export interface CoreStorage {
+  readonly openDisk?: (root: string) => Disk;
+  readonly openKv?: (path: string, options: { readonly create: boolean }) => Promise<Kv>;
+  readonly store?: StoreTuning;
+  readonly journal?: Pick<JournalOptions, 'segmentBytes' | 'segmentsMin' | 'segmentsMax'>;
 }
 
 /** The files of the core, by the names that its errors use. */
@@ -73,21 +86,34 @@ export class CoreData {
   /** Why the journal accepts nothing any more. */
   offline: CoreError | undefined;
   private readonly kvs: readonly Kv[];
+  private readonly levels: readonly string[];
 
-  private constructor(parts: Recovered & { readonly kvs: readonly Kv[] }) {
+  private constructor(
+    parts: Recovered & { readonly kvs: readonly Kv[]; readonly levels: readonly string[] },
+  ) {
     this.journal = parts.journal;
     this.chunks = parts.chunks;
     this.meta = parts.meta;
     this.metaTable = parts.metaTable;
     this.kvs = parts.kvs;
+    this.levels = parts.levels;
     this.journal.onOffline((error) => (this.offline = error));
   }
 
   /** Makes an empty core at the first start, recovers what is there at the others.
    *  @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT with the file and what to do; DISK_FULL */
   static async open(options: CoreDataOptions): Promise<CoreData> {
+    try {
+      return await CoreData.openFiles(options);
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
+  private static async openFiles(options: CoreDataOptions): Promise<CoreData> {
     const paths = corePaths(options.dataDir);
-    const disk = nodeDisk(paths.store);
+    const { openDisk = nodeDisk, openKv = openLevelKv } = options.storage ?? {};
+    const disk = openDisk(paths.store);
     const fresh = await isFresh(disk, paths);
     if (fresh && options.mustExist === true)
       throw refused(paths.store, 'holds no data: nothing was ever stored, or it was lost');
@@ -95,19 +121,31 @@ export class CoreData {
     mkdirSync(paths.meta, { recursive: true, mode: 0o700 });
     const kvs: Kv[] = [];
     try {
-      const index = await openLevelKv(paths.index);
+      const index = await openKv(paths.index, { create: fresh });
       kvs.push(index);
-      const rows = await openLevelKv(paths.rows);
+      const rows = await openKv(paths.rows, { create: fresh });
       kvs.push(rows);
       if (fresh) await create(options, disk, index, rows);
       await checkRows(rows, options.clusterId, paths.rows);
       const recovered = await recover(options, disk, index, rows);
       if (fresh) writeJournalFile(paths.journalFile, false);
-      return new CoreData({ ...recovered, kvs });
+      const levels = openKv === openLevelKv ? [paths.index, paths.rows] : [];
+      return new CoreData({ ...recovered, kvs, levels });
     } catch (error) {
       await Promise.allSettled(kvs.map((kv) => kv.close()));
       throw error;
     }
+  }
+
+  /** Table files of the index and the metadata rows that were damaged since the start, by their paths. */
+  async damagedFiles(): Promise<FileDamage[]> {
+    const found = await Promise.all(
+      this.levels.map(async (path) => {
+        const damaged = await damagedLevelTables(path);
+        return damaged.map(({ file, reason }) => ({ file: join(path, file), reason }));
+      }),
+    );
+    return found.flat();
   }
 
   /** Writes everything through, so that the next start replays nothing, and lets go of the files. */
@@ -133,8 +171,15 @@ async function isFresh(disk: Disk, paths: Paths): Promise<boolean> {
   const files = await disk.list(journalDirectory);
   const text = readFileIfAny(paths.journalFile);
   if (text === undefined) {
-    if (files.length === 0) return true;
-    throw refused(paths.journalFile, `is missing although ${paths.store} holds a journal`);
+    if (files.length > 0)
+      throw refused(paths.journalFile, `is missing although ${paths.store} holds a journal`);
+    // The file is there before the store is made, so a store without it lost both.
+    if (await chunkStoreExists(disk))
+      throw refused(
+        paths.journalFile,
+        `and the journal are missing although ${paths.store} is a store`,
+      );
+    return true;
   }
   const { format, journal, making } = parse(text);
   if (typeof format === 'number' && format > journalFormat)
@@ -190,7 +235,7 @@ async function recover(
   index: Kv,
   rows: Kv,
 ): Promise<Recovered> {
-  const { clock, rng, events, clusterId, target, chainVersion } = options;
+  const { clock, rng, events, clusterId, target, chainVersion, storage } = options;
   let journal: DiskJournal | undefined;
   // A full overlay asks for a checkpoint; during replay there is nobody to ask yet.
   const onLarge = (): void => void journal?.checkpoint().catch(() => undefined);
@@ -201,6 +246,7 @@ async function recover(
     clusterId: Buffer.from(clusterId, 'hex'),
     targets: [target],
     onLarge,
+    ...(storage?.store === undefined ? {} : { tuning: storage.store }),
   });
   const table: JournaledTable = await openTable({
     name: 'meta',
@@ -217,6 +263,7 @@ async function recover(
     events,
     clock,
     rng,
+    ...storage?.journal,
   });
   chunks.serve(journal);
   await chunks.noteServed(target, chainVersion);

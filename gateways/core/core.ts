@@ -21,6 +21,7 @@ import { RpcServer } from '../../core/rpc/server.ts';
 import type { RoleToken, RootIdentity } from '../roles/role.ts';
 import { StoreMaintenance } from './background.ts';
 import { CoreData } from './core-data.ts';
+import type { CoreStorage } from './core-data.ts';
 import { registerOperatorService } from './operator-service.ts';
 
 export interface CoreOptions {
@@ -34,6 +35,8 @@ export interface CoreOptions {
   readonly tokens: readonly RoleToken[];
   readonly events: Events;
   readonly clock?: Clock;
+  /** Other storage and smaller files, for tests. */
+  readonly storage?: CoreStorage;
 }
 
 export class Core {

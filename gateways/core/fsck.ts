@@ -25,6 +25,7 @@ export interface FsckOptions {
 export async function runFsck(data: CoreData, options: FsckOptions): Promise<FsckReport> {
   const report = new Report();
   const { cancelled = () => false } = options;
+  await addFiles(data, report);
   const rows = await data.metaTable.verify();
   addTable(report, 'metadata rows', rows);
   await checkChunkStore(data, report);
@@ -58,6 +59,18 @@ function addTable(
       ? 'its own summary is damaged'
       : `${rows} rows are there, ${expectedRows} were written, or some are of an older state`;
   report.add({ severity: 'error', kind: 'rows-lost', where, detail, action: rebuild });
+}
+
+/** What a start would refuse: rows of a damaged file may be missing or outdated, and get no other error. */
+async function addFiles(data: CoreData, report: Report): Promise<void> {
+  for (const { file, reason } of await data.damagedFiles())
+    report.add({
+      severity: 'error',
+      kind: 'file-damaged',
+      where: file,
+      detail: reason,
+      action: rebuild,
+    });
 }
 
 // --- chunk store -----------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 // Kv over `level` (LevelDB). What LevelDB does not promise, and this file does not pretend: a get does not
-// verify block checksums (values carry their own, core/store/table.ts), and a synced batch does not make
-// earlier unsynced ones durable, since LevelDB starts a new log file without syncing the old one.
+// verify block checksums (values carry their own, core/store/table.ts; files are verified before they are
+// opened, level-check.ts), and a synced batch does not make earlier unsynced ones durable, since LevelDB
+// starts a new log file without syncing the old one.
 
 import { realpathSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { Level } from 'level';
 import { asBuffer } from '../../base/bytes.ts';
-import { CoreError } from '../../base/errors.ts';
+import { CoreError, isCoreError } from '../../base/errors.ts';
 import { notNow } from '../kv.ts';
 import type { Kv, KvEntry, KvMutation, KvRange } from '../kv.ts';
+import { checkLevel } from './level-check.ts';
 import { ReadPace } from './read-pace.ts';
 
 type Store = Level<Buffer, Buffer>;
@@ -89,10 +91,12 @@ class LevelKv implements Kv {
 }
 
 /**
- * Opens or creates the store in directory `path`.
- * @throws CoreError DISK_REFUSED when it is in use or damaged, with what to do.
+ * Opens the store in directory `path`, after verifying every file of it.
+ * @param create makes it when it does not exist; false refuses that
+ * @throws CoreError DISK_REFUSED when it is in use, damaged or missing, with what to do.
  */
-export async function openLevelKv(path: string): Promise<Kv> {
+export async function openLevelKv(path: string, { create = true } = {}): Promise<Kv> {
+  await verify(path, create);
   await mkdir(path, { recursive: true, mode: 0o700 });
   const real = realpathSync(path);
   if (openPaths.has(real)) throw inUse(path, 'this process');
@@ -106,6 +110,17 @@ export async function openLevelKv(path: string): Promise<Kv> {
     throw refusal(path, error);
   }
   return new LevelKv(store, real);
+}
+
+async function verify(path: string, create: boolean): Promise<void> {
+  const exists = await checkLevel(path).catch((error: unknown) => {
+    throw isCoreError(error) ? error : refusal(path, error);
+  });
+  if (exists || create) return;
+  throw new CoreError(
+    'DISK_REFUSED',
+    `${path} holds no rows: it was lost or replaced; restore the data directory from a backup`,
+  );
 }
 
 function inUse(path: string, by: string): CoreError {

@@ -110,8 +110,8 @@ describe('core on data that is not what it should be', () => {
 
   for (const [what, path, text] of [
     ['the file that names the journal', 'meta/journal.json', /journal\.json is missing although/],
-    ['the metadata rows', 'meta/rows', /meta\/rows holds no metadata/],
-    ['the chunk index', 'stores/0/index', /index has no summary row/],
+    ['the metadata rows', 'meta/rows', /meta\/rows holds no rows: it was lost/],
+    ['the chunk index', 'stores/0/index', /0\/index holds no rows: it was lost/],
     ['the superblock of the disk', 'stores/0/disk.superblock', /disk\.superblock/],
     ['the journal', 'stores/0/journal', /journal/],
   ] as const)

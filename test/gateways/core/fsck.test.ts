@@ -115,6 +115,22 @@ describe('fsck of a core', () => {
     assert.deepEqual((await check(rig)).findings, []);
   });
 
+  test('a table file that is damaged while the system runs is found and named', async () => {
+    await rig.restart();
+    const rows = join(rig.dataDir, 'meta', 'rows');
+    const table = readdirSync(rows).find((name) => name.endsWith('.ldb'));
+    assert.ok(table !== undefined, 'the restart made a table of the log');
+    const file = join(rows, table);
+    const bytes = readFileSync(file);
+    bytes[100] = (bytes[100] as number) ^ 1;
+    writeFileSync(file, bytes);
+    const { clean, findings } = await check(rig);
+    assert.equal(clean, false);
+    const found = findings.find(({ kind }) => kind === 'file-damaged');
+    assert.deepEqual([found?.severity, found?.where], ['error', file]);
+    assert.match(found?.detail ?? '', /block at 0 does not match its checksum/);
+  });
+
   test('one check at a time', async () => {
     const operator = rig.operator();
     try {
