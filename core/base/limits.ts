@@ -254,7 +254,7 @@ export const limits = {
   rpcPooledBytesMax: 32 * MiB,
   /** Calls of one client that wait for credits or for a connection; BUSY beyond. */
   rpcWaitingMax: 4096,
-  /** A server starts no further request of a peer that leaves this much unread. */
+  /** A server starts no further request of a peer that leaves this much unread, overhead included. */
   rpcUnreadBytesMax: 8 * MiB,
   /** Connections of one server. */
   rpcConnectionsMax: 64,

@@ -56,7 +56,7 @@ export class Inbox implements FrameSink {
     this.current = undefined;
     message.received += header.pieceBytes;
     if (message.received < message.header.payloadBytes) return;
-    this.gathering.delete(message.header.number);
+    if (header.type === frameType.data) this.gathering.delete(header.number);
     const { payloadCrc } = message.header;
     if (payloadCrc !== undefined && message.payload !== undefined) {
       if (crc32c(message.payload) !== payloadCrc) throw refused('carries a damaged payload');
@@ -65,7 +65,10 @@ export class Inbox implements FrameSink {
   }
 
   private begin(header: FrameHeader, control: Buffer): Gathering {
-    if (this.gathering.has(header.number)) throw refused('repeats the number of an open message');
+    // A cancel or a failure is about the message that is arriving: its rest does not come.
+    const about = header.type === frameType.cancel || header.type === frameType.failure;
+    if (!about && this.gathering.has(header.number))
+      throw refused('repeats the number of an open message');
     const bytes = header.payloadBytes;
     const payload = bytes === 0 ? empty : this.owner.admit(header);
     const message: Gathering = { header, control, payload, received: 0 };

@@ -31,6 +31,8 @@ export interface Outgoing {
 const inlineBytesMax = 4096;
 const slabBytes = 64 * 1024;
 const nothing: readonly Uint8Array[] = [];
+/** What a message that waits costs beside its bytes: its header and a few objects of the heap. */
+export const overheadBytes = 512;
 
 /** A message with the position of what is still to be sent. */
 class Sending {
@@ -48,6 +50,11 @@ class Sending {
     this.payloadBytes = payload.reduce((sum, part) => sum + part.length, 0);
     const checked = this.payloadBytes > 0 && message.payloadProtected !== true;
     this.payloadCrc = checked ? crc32cParts(payload) : undefined;
+  }
+
+  /** What of it waits, beside the payload, until its first frame is written. */
+  get headBytes(): number {
+    return this.message.control.length + overheadBytes;
   }
 
   get nextPieceBytes(): number {
@@ -112,7 +119,7 @@ export class Outbox {
       this.writeFrame(sending);
       return;
     }
-    this.waitingBytes += sending.payloadBytes + message.control.length;
+    this.waitingBytes += sending.payloadBytes + sending.headBytes;
     (small ? this.small : this.large).push(sending);
     this.pump();
   }
@@ -125,7 +132,7 @@ export class Outbox {
       const [sending] = queue.splice(index, 1) as [Sending];
       this.waitingBytes -= sending.payloadBytes - sending.sentBytes;
       if (sending.begun) return 'begun';
-      this.waitingBytes -= message.control.length;
+      this.waitingBytes -= sending.headBytes;
       return 'unsent';
     }
     return 'sent';
@@ -147,7 +154,7 @@ export class Outbox {
       let written = 0;
       while (written < small.length && !this.blocked) {
         const sending = small[written++] as Sending;
-        this.waitingBytes -= sending.payloadBytes + sending.message.control.length;
+        this.waitingBytes -= sending.payloadBytes + sending.headBytes;
         this.writeFrame(sending);
       }
       if (written < small.length) {
@@ -162,7 +169,7 @@ export class Outbox {
   private pumpLarge(): void {
     const sending = this.blocked ? undefined : this.large.shift();
     if (sending === undefined) return;
-    if (!sending.begun) this.waitingBytes -= sending.message.control.length;
+    if (!sending.begun) this.waitingBytes -= sending.headBytes;
     this.waitingBytes -= sending.nextPieceBytes;
     this.writeFrame(sending);
     if (sending.sentBytes < sending.payloadBytes) this.large.push(sending);

@@ -33,6 +33,8 @@ export interface ServerView {
   capabilityOf(token: Uint8Array): Capability;
 }
 
+const nothing = Buffer.alloc(0);
+
 /** A request from its first frame to its answer. */
 class Request implements CallContext {
   readonly header: FrameHeader;
@@ -288,8 +290,9 @@ export class ServerConnection implements ChannelOwner {
     const request = this.requests.get(number);
     if (request === undefined) return; // crossed with its answer
     request.cancelled = true;
-    const wasArriving = this.channel.inbox.forget(number);
-    if (wasArriving) this.fail(request, new CoreError('CANCELLED', 'given up while it was sent'));
+    // Its rest does not come. Answered in its turn: a peer that reads nothing cannot fill our memory so either.
+    if (this.channel.inbox.forget(number))
+      this.onRequest({ header: request.header, control: nothing, payload: undefined });
   }
 
   private closeIfDrained(): void {

@@ -9,7 +9,7 @@ import { FrameDecoder } from '../../../core/rpc/frame-decoder.ts';
 import { frameType, headerBytes } from '../../../core/rpc/frame.ts';
 import { Inbox } from '../../../core/rpc/inbox.ts';
 import type { Incoming } from '../../../core/rpc/inbox.ts';
-import { Outbox } from '../../../core/rpc/outbox.ts';
+import { Outbox, overheadBytes } from '../../../core/rpc/outbox.ts';
 import type { Outgoing } from '../../../core/rpc/outbox.ts';
 
 /** A connection that keeps what is written; slow when told so. */
@@ -150,7 +150,7 @@ describe('frame', () => {
     const outbox = new Outbox(sink, () => undefined);
     for (let number = 1; number <= 100; number++) outbox.send(request(number, 'c', []));
     assert.equal(sink.written.length, 1);
-    assert.equal(outbox.queuedBytes, 99);
+    assert.equal(outbox.queuedBytes, 99 * (1 + overheadBytes));
     outbox.drained();
     assert.equal(sink.written.length, 2);
   });

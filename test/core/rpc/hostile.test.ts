@@ -136,6 +136,21 @@ describe('rpc server against hostile peers', () => {
     assert.equal(types.filter((type) => type === frameType.answer).length, 1);
   });
 
+  test('a request that is given up while its payload arrives is answered; the connection goes on', async () => {
+    const half = { payloadBytes: 10, pieceBytes: 5, lane: 1, call: calls.mirror.id };
+    const cancel = frame({ type: frameType.cancel });
+    const rest = frame({ ...half, type: frameType.data });
+    const request = Buffer.concat([echoed(half), Buffer.alloc(5)]);
+    socket.write(Buffer.concat([hello('write'), request, cancel, echoed({ number: 2 })]));
+    await eventually(() => types.length === 3, 'answers');
+    assert.deepEqual(failures, ['CANCELLED']);
+    assert.equal(rig.server.stats.running, 0, 'its credit is free again');
+    // The number may be used again; what still comes of the old one is a violation.
+    socket.write(Buffer.concat([request, cancel, rest, Buffer.alloc(5)]));
+    await eventually(() => socket.closed, 'the server closes the connection');
+    assert.deepEqual(failures, ['CANCELLED', 'CANCELLED', 'PROTOCOL']);
+  });
+
   test('a request whose deadline has passed is not started', async () => {
     socket.write(Buffer.concat([hello('write'), echoed({ deadlineMs: 0 })]));
     await eventually(() => failures.length === 1, 'a failure');
@@ -163,6 +178,26 @@ describe('rpc server against hostile peers', () => {
       };
       socket.resume();
     });
+  });
+
+  test('a peer that gives up what it sends and never reads is cut when its credits are used up', async () => {
+    socket.pause();
+    socket.write(hello('write'));
+    const half = { payloadBytes: 10, pieceBytes: 5, lane: 1, call: calls.mirror.id };
+    const pair = (number: number): Buffer[] => [
+      echoed({ ...half, number }),
+      Buffer.alloc(5),
+      frame({ type: frameType.cancel, number }),
+    ];
+    await eventually(() => rig.server.stats.connections === 1, 'the peer is let in');
+    let number = 0;
+    for (; rig.server.stats.connections > 0 && number < 400_000; number += 1000) {
+      const pairs = Array.from({ length: 1000 }, (_, at) => pair(number + at + 1)).flat();
+      await new Promise((resolve) => socket.write(Buffer.concat(pairs), resolve));
+    }
+    assert.equal(rig.server.stats.connections, 0, 'the peer is still served');
+    const violation = rig.events.find(({ name }) => name === 'rpc.protocol-violation');
+    assert.match(String(violation?.fields?.['detail']), /exceeds the credits/);
   });
 
   test('a peer that never reads stops being served; others go on', async () => {
