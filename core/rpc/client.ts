@@ -37,7 +37,10 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
   /** Two queues a lane: small calls never wait behind large ones (core/rpc/credits.ts). */
   private readonly waiting: PendingCall[][] = lanes.flatMap(() => [[], []]);
   private waitingCount = 0;
+  /** The one in use. */
   private connection: ClientConnection | undefined;
+  /** Until their end: also those that a stopping server answers on still. */
+  private readonly connections = new Set<ClientConnection>();
   /** Until the connection in use is welcome, or the next attempt begins. */
   private connecting = false;
   private retryTimer: Timer | undefined;
@@ -69,12 +72,13 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
     return this.connection?.usable === true;
   }
 
-  /** Ends the connection; calls that are not answered reject. */
+  /** Ends every connection; calls that are not answered reject. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.retryTimer?.cancel();
-    this.connection?.destroy(unavailable('this client was closed'));
+    for (const connection of this.connections)
+      connection.destroy(unavailable('this client was closed'));
     this.rejectWaiting(unavailable('this client was closed'));
     this.deadlines.stop();
   }
@@ -171,7 +175,7 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
       this.waitingCount--;
     }
     this.settle(call, error);
-    this.connection?.giveUp(call);
+    for (const connection of this.connections) connection.giveUp(call);
   }
 
   private onExpired(call: PendingCall, now: number): void {
@@ -241,6 +245,7 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
   }
 
   onLost({ connection, error, unsent, unknown }: LostConnection): void {
+    this.connections.delete(connection);
     const detail = `the connection to ${this.peerName} broke: ${error.message}`;
     for (const call of unknown) this.settle(call, new CoreError('DEADLINE_EXCEEDED', detail));
     for (const call of unsent) {
@@ -282,6 +287,7 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
     }
     const { role, token } = this.options;
     this.connection = new ClientConnection(connection, { role, token }, this);
+    this.connections.add(this.connection);
   }
 
   /** Turns to a new connection; one that was left earlier may still end while the next is in use. */

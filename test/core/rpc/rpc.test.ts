@@ -137,7 +137,8 @@ describe('rpc', () => {
     });
 
     test('a payload that is still being sent is withdrawn', async () => {
-      const client = rig.client();
+      let connections = 0;
+      const client = rig.client('write', () => void connections++);
       const abort = new AbortController();
       const options = { payload: [Buffer.alloc(4 * MiB)], signal: abort.signal };
       const sending = [1, 2, 3].map((number) => client.call(calls.mirror, { number }, options));
@@ -152,6 +153,12 @@ describe('rpc', () => {
       );
       assert.equal(after.payload.length, MiB);
       await eventually(() => rig.server.stats.running === 0, 'nothing keeps running');
+      // Other calls of this process are on the same connection: it goes on.
+      assert.equal(connections, 1);
+      assert.deepEqual(
+        rig.events.filter(({ severity }) => severity !== 'debug'),
+        [],
+      );
     });
   });
 
@@ -259,6 +266,36 @@ describe('rpc', () => {
       await assert.rejects(late, is('UNAVAILABLE'));
       rig.waiters[0]?.release();
       await running;
+      await closed;
+      await rig.restart();
+    });
+
+    test('a stopping server, then close() of the client: what was still answered rejects', async () => {
+      const client = rig.client();
+      const running = client.call(calls.wait, { number: 1 });
+      await eventually(() => rig.waiters.length === 1, 'the call runs');
+      const closed = rig.server.close();
+      await eventually(() => !client.connected, 'the client heard of it');
+      const rejected = assert.rejects(running, is('DEADLINE_EXCEEDED', /broke/));
+      client.close();
+      await rejected;
+      // At once, not when the server loses patience.
+      await eventually(() => rig.server.stats.connections === 0, 'the connection ends');
+      await closed;
+      assert.equal(rig.waiters[0]?.context.cancelled, true);
+      await rig.restart();
+    });
+
+    test('a call given up after the server began to stop is cancelled there', async () => {
+      const abort = new AbortController();
+      const running = rig.client().call(calls.wait, { number: 1 }, { signal: abort.signal });
+      await eventually(() => rig.waiters.length === 1, 'the call runs');
+      const closed = rig.server.close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      abort.abort();
+      await assert.rejects(running, is('CANCELLED'));
+      await eventually(() => rig.waiters[0]?.context.cancelled === true, 'the handler is told');
+      rig.waiters[0]?.release();
       await closed;
       await rig.restart();
     });
