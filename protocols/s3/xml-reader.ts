@@ -27,6 +27,8 @@ export const xmlLimits: XmlLimits = { depthMax: 8, elementsMax: 100_000, textCha
 interface OpenElement {
   readonly name: string;
   text: string;
+  /** A child was opened: text is layout from now on, and none of it counts. */
+  branch: boolean;
   readonly children: XmlElement[];
 }
 
@@ -77,13 +79,18 @@ export class XmlReader {
     this.elements++;
     if (this.open.length >= this.limits.depthMax || this.elements > this.limits.elementsMax)
       throw malformedXml();
-    this.open.push({ name, text: '', children: [] });
+    const parent = this.open.at(-1);
+    if (parent !== undefined) {
+      parent.branch = true;
+      parent.text = '';
+    }
+    this.open.push({ name, text: '', branch: false, children: [] });
   }
 
   private onClose(): void {
     // saxes closes only what it opened, so there is one.
-    const element = this.open.pop() as OpenElement;
-    if (element.children.length > 0) element.text = '';
+    const { name, text, children } = this.open.pop() as OpenElement;
+    const element: XmlElement = { name, text, children };
     const parent = this.open.at(-1);
     if (parent === undefined) this.root = element;
     else parent.children.push(element);
@@ -91,7 +98,7 @@ export class XmlReader {
 
   private onText(text: string): void {
     const element = this.open.at(-1);
-    if (element === undefined) return;
+    if (element === undefined || element.branch) return;
     if (element.text.length + text.length > this.limits.textCharactersMax) throw malformedXml();
     element.text += text;
   }

@@ -68,6 +68,14 @@ test('what is not well formed, or more than S3 sends, is refused', () => {
   assert.throws(() => parseXml(Buffer.from('<a>é').subarray(0, 4)), malformed, 'half a character');
 });
 
+test('layout between elements does not count as text, however much there is', () => {
+  const part = '\n    <Part>\n        <ETag>e</ETag>\n    </Part>';
+  const root = parse(`<Complete>${part.repeat(10_000)}\n</Complete>`);
+  assert.equal(root.children.length, 10_000);
+  assert.equal(root.text, '');
+  assert.equal(parse(`<a>${'x'.repeat(8000)}<b/>${'y'.repeat(8000)}</a>`).text, '');
+});
+
 test('elements are counted', () => {
   const limits = { depthMax: 3, elementsMax: 10, textCharactersMax: 10 };
   parseXml(Buffer.from(`<a>${'<b/>'.repeat(9)}</a>`), limits);
