@@ -2,6 +2,7 @@
 // and plain numbers in memory. The brands keep a chain version from being passed as an update version.
 
 import { assert } from './assert.ts';
+import { CoreError } from './errors.ts';
 
 declare const brand: unique symbol;
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
@@ -41,8 +42,12 @@ export function writeChunkKey(into: Uint8Array, at: number, chunk: ChunkId): voi
   view.setUint32(8, chunk.index);
 }
 
+/** @throws CoreError CORRUPT for bytes that are no key of a chunk */
 export function readChunkKey(from: Uint8Array, at = 0): ChunkId {
+  if (from.length < at + chunkKeyBytes)
+    throw new CoreError('CORRUPT', `a chunk key of ${from.length} bytes`);
   const view = new DataView(from.buffer, from.byteOffset + at, chunkKeyBytes);
   const blob = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
+  if (!Number.isSafeInteger(blob)) throw new CoreError('CORRUPT', 'a chunk of a blob above 2^53');
   return { blob: id<BlobId>(blob), index: view.getUint32(8) };
 }

@@ -100,7 +100,7 @@ export function escapePrefix(prefix: Uint8Array): Buffer {
 
 /** Reads an escaped name at `at`; `end` is the position after it. @throws CORRUPT */
 export function unescapeName(key: Uint8Array, at: number): { name: Buffer; end: number } {
-  const name = Buffer.allocUnsafe(key.length - at);
+  const name = Buffer.allocUnsafe(Math.max(0, key.length - at));
   let length = 0;
   for (let read = at; read < key.length; read++) {
     const byte = key[read] as number;

@@ -72,6 +72,7 @@ export function encodeChunkRecord(record: ChunkRecord): Uint8Array[] {
 export function decodeChunkRecord(payload: Uint8Array): ChunkRecord {
   return decoding('chunk', payload, (reader) => {
     const flags = reader.u8();
+    if ((flags & ~flagRow) !== 0) throw new CoreError('PROTOCOL', `unknown flags ${flags}`);
     const target = id<TargetId>(reader.u64());
     const chunk = readChunkKey(reader.raw(chunkKeyBytes));
     const tag = readTag(reader);

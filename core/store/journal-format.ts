@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { asBuffer } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
+import { CoreError } from '../base/errors.ts';
 
 export const pageBytes = 4096;
 export const sectorBytes = 512;
@@ -211,6 +212,8 @@ export function encodeMark(sequence: number): Buffer {
   return payload;
 }
 
+/** @throws CoreError CORRUPT */
 export function decodeMark(payload: Uint8Array): number {
+  if (payload.length !== 8) throw new CoreError('CORRUPT', `a mark of ${payload.length} bytes`);
   return readU64(asBuffer(payload), 0);
 }

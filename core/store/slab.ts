@@ -8,7 +8,7 @@
 import { Buffer } from 'node:buffer';
 import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { CoreError } from '../base/errors.ts';
+import { CoreError, isCoreError } from '../base/errors.ts';
 import { blockLog2Max, blockLog2Min, slabBlocksMax } from './position.ts';
 
 const rowVersion = 1;
@@ -118,26 +118,41 @@ export class Slab {
   /** @throws CoreError CORRUPT, VERSION_UNSUPPORTED */
   static decode(number: number, row: Uint8Array): Slab {
     const reader = new ByteReader(row);
-    const format = reader.u8();
-    if (format !== rowVersion)
-      throw new CoreError('VERSION_UNSUPPORTED', `slab row of format ${format}`);
-    const blockLog2 = reader.u8();
-    const blocks = reader.u32();
-    if (
-      blockLog2 < blockLog2Min ||
-      blockLog2 > blockLog2Max ||
-      blocks === 0 ||
-      blocks > slabBlocksMax
-    )
-      throw new CoreError('CORRUPT', `slab ${number}: ${blocks} blocks of 2^${blockLog2} bytes`);
-    const slab = new Slab(number, blockLog2, blocks);
-    slab.load(reader.raw(slab.used.length));
-    for (let left = reader.u32(); left > 0; left--) slab.setRefs(reader.u16(), reader.u16());
-    reader.end();
-    return slab;
+    try {
+      const format = reader.u8();
+      if (format !== rowVersion)
+        throw new CoreError('VERSION_UNSUPPORTED', `slab row of format ${format}`);
+      const blockLog2 = reader.u8();
+      const blocks = reader.u32();
+      need(
+        blockLog2 >= blockLog2Min &&
+          blockLog2 <= blockLog2Max &&
+          blocks > 0 &&
+          blocks <= slabBlocksMax,
+        `${blocks} blocks of 2^${blockLog2} bytes`,
+      );
+      const slab = new Slab(number, blockLog2, blocks);
+      slab.load(reader.raw(slab.used.length));
+      for (let left = reader.u32(); left > 0; left--) slab.share(reader.u16(), reader.u16());
+      reader.end();
+      return slab;
+    } catch (error) {
+      if (!isCoreError(error, 'PROTOCOL') && !isCoreError(error, 'CORRUPT')) throw error;
+      throw new CoreError('CORRUPT', `row of slab ${number}: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** An entry of a row: a used block with several references, each block once. */
+  private share(block: number, refs: number): void {
+    const sound = block < this.blocks && refs > 1 && bit(this.used, block);
+    need(sound && !this.shared.has(block), `${refs} references of block ${block}`);
+    this.shared.set(block, refs);
   }
 
   private load(used: Uint8Array): void {
+    // Bits past the last block are busy and never used.
+    const past = this.busy.at(-1) as number;
+    need(((used.at(-1) as number) & past) === 0, 'a used block past the last one');
     for (let at = 0; at < used.length; at++) {
       const byte = used[at] as number;
       this.used[at] = byte;
@@ -146,6 +161,10 @@ export class Slab {
     }
     this.busyBlocks = this.usedBlocks;
   }
+}
+
+function need(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new CoreError('CORRUPT', what);
 }
 
 const slabPrefix = 0x73; // 's'
