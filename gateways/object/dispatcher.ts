@@ -77,8 +77,11 @@ export class Dispatcher {
     const nowMs = options.now();
     const requestId = options.nextRequestId();
     const exchange = new Exchange({ request, response, requestId, nowMs, expectsContinue });
-    this.begin(exchange);
+    const before = this.begin(exchange);
     try {
+      // One after another, so that what a client asks for and does not read is one answer.
+      if (before !== undefined) await before.ended();
+      if (exchange.isGone) return;
       const reply = await this.answer(exchange).catch((error: unknown) =>
         this.refuse(exchange, error),
       );
@@ -89,13 +92,17 @@ export class Dispatcher {
     }
   }
 
-  private begin(exchange: Exchange): void {
+  /** @returns the exchange that came before it on the connection and is not over. */
+  private begin(exchange: Exchange): Exchange | undefined {
     const { socket } = exchange.request;
     const others = this.busy.get(socket);
+    const before = others?.at(-1);
     if (others === undefined) this.busy.set(socket, [exchange]);
     else others.push(exchange);
     this.options.stalls.add(exchange);
     this.inFlight++;
+    if (others !== undefined && others.length > doorLimits.requestsAheadMax) socket.destroy();
+    return before;
   }
 
   private end(exchange: Exchange): void {
@@ -108,6 +115,7 @@ export class Dispatcher {
     }
     this.options.stalls.remove(exchange);
     this.inFlight--;
+    exchange.end();
   }
 
   /** A reply that fails before its head went out becomes an error answer; later it is cut, visibly. */

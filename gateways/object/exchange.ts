@@ -34,6 +34,8 @@ export class Exchange implements Transfer {
   awaitsReader = false;
   status = 0;
   errorCode: string | undefined;
+  /** The next request of the connection waits for the end of this one. */
+  private onEnd: (() => void) | undefined;
 
   constructor(options: {
     request: IncomingMessage;
@@ -72,8 +74,22 @@ export class Exchange implements Transfer {
     this.body?.fail(error);
   }
 
+  /** Resolves at the end of the exchange; for one that waits. */
+  ended(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onEnd = resolve;
+    });
+  }
+
+  /** The answer is out, or the client gone. */
+  end(): void {
+    this.onEnd?.();
+  }
+
   progressBytes(): number | undefined {
-    if (this.awaitsReader) return this.sentBytes;
+    const { socket } = this.request;
+    // What the connection took, and not what waits in it.
+    if (this.awaitsReader) return socket.bytesWritten - socket.writableLength;
     return this.body?.isAwaited === true ? this.body.receivedBytes : undefined;
   }
 

@@ -9,6 +9,9 @@ export const doorLimits = {
   connectionsMax: 10_000,
   /** Requests being served; above it clients are told to slow down. */
   requestsMax: 1024,
+  /** Requests that a client sends ahead on one connection; served one after another. No S3 client does so at
+   *  all; one that sends more is cut, since every head that waits is memory. */
+  requestsAheadMax: 64,
   /** S3's limit on header names and values together. */
   headerSectionBytesMax: 8 * KiB,
   /** What the HTTP parser takes: the above and a request line with key, prefix and markers percent-encoded. */

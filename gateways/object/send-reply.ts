@@ -17,7 +17,7 @@ export interface SendOptions {
   readonly lateBeatMs: number;
 }
 
-/** Resolves when the answer is complete or the connection gone. @throws what the content throws */
+/** Resolves when the answer is out, or the connection gone. @throws what the content throws */
 export async function sendReply(
   exchange: Exchange,
   reply: Reply,
@@ -34,6 +34,7 @@ export async function sendReply(
     else if (reply.content !== undefined)
       await sendContent(exchange, reply.status, headers, reply.content);
     else await sendDocument(exchange, reply, headers, unread === 'coming');
+    await flushed(exchange);
   } finally {
     reply.content?.cancel();
   }
@@ -142,6 +143,26 @@ async function writePiece(exchange: Exchange, piece: Uint8Array): Promise<boolea
     if (exchange.isGone) return false;
   }
   return true;
+}
+
+/** Until the whole answer left this process: a client that does not read its end is a stalled one, too. */
+async function flushed(exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
+  const { socket } = request;
+  if (response.writableFinished || socket.destroyed) return;
+  // Nearly always: the kernel took it at once.
+  if (response.socket !== null && socket.writableLength === 0) return;
+  exchange.awaitsReader = true;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      response.off('finish', done);
+      socket.off('close', done);
+      resolve();
+    };
+    response.on('finish', done);
+    socket.on('close', done);
+  });
+  exchange.awaitsReader = false;
 }
 
 /** Until there is room again, or the connection ends. The request's socket is asked: an answer that waits for

@@ -317,6 +317,33 @@ describe('the HTTP edge', () => {
       client.destroy();
     });
 
+    test('a client that does not read the end of its answers is cut, and costs one answer', async () => {
+      await door.send({ method: 'PUT', target: '/bucket/big', body: Buffer.alloc(256 * 1024) });
+      const client = await door.connect();
+      client.socket.pause();
+      const get = requestBytes(door.host, { method: 'GET', target: '/bucket/big' });
+      client.write(Buffer.concat(Array.from({ length: 60 }, () => get)));
+      const gauge = async (name: string): Promise<number> =>
+        Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await door.metrics.metrics())?.[1]);
+      for (let waited = 0; (await gauge('lampyr_s3_connections')) > 0; waited += 20) {
+        assert.ok(waited < 5_000, 'the connection is still open');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.equal(await gauge('lampyr_s3_requests_in_flight'), 0);
+      client.destroy();
+      await door.send({ method: 'DELETE', target: '/bucket/big' });
+    });
+
+    test('a client that sends more requests ahead than allowed is cut', async () => {
+      const client = await door.connect();
+      const get = requestBytes(door.host, { method: 'GET', target: '/bucket' });
+      client.write(Buffer.concat(Array.from({ length: 200 }, () => get)));
+      const text = (await client.rest()).toString('latin1');
+      const answers = text.split('HTTP/1.1 ').length - 1;
+      assert.ok(answers <= 65, `${answers} answers`);
+      client.destroy();
+    });
+
     test('every answer names its request and the server', async () => {
       const ids = new Set<string>();
       for (const target of ['/', '/no-such-bucket', '/bucket']) {
