@@ -151,8 +151,10 @@ function serveWith(
     const error = new S3Error('ExpectationFailed');
     const requestId = ids.next();
     response.shouldKeepAlive = false;
-    response.writeHead(error.status, rawHeaders(requestId));
-    response.end(errorXml(error, request.url ?? '', requestId));
+    const body = errorXml(error, request.url ?? '', requestId);
+    const length = String(Buffer.byteLength(body));
+    response.writeHead(error.status, [...rawHeaders(requestId), 'Content-Length', length]);
+    response.end(body);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     metrics.requestMalformed();

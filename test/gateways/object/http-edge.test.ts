@@ -208,6 +208,7 @@ describe('the HTTP edge', () => {
         headBytes('PUT', '/bucket/k', { host: door.host, expect: '200-ok', 'content-length': '0' }),
       );
       assert.equal(outcome(answer), '417 ExpectationFailed');
+      assert.equal(answer.headers['content-length'], String(answer.body.length));
     });
   });
 
