@@ -44,9 +44,12 @@ export const limits = {
   placementBytesMax: 64 * MiB,
   /** One round of placing: enough to merge small writes into long ones. */
   placementRoundBytes: 4 * MiB,
-  /** File-system space that new data leaves alone, at most a twentieth of the disk: for the index, which
-   *  grows when chunks are removed too, and for what else lives on the disk. */
+  /** File-system space that new data leaves alone, a twentieth of the disk within these bounds: for the index and
+   *  the metadata rows, which grow when things are removed too, and for what else lives on the disk. The lower
+   *  one holds what `level` writes beside what it replaces: two memtables and a round of compaction, for two
+   *  databases; a disk smaller than four times of it keeps a quarter. */
   diskReserveBytes: 1 * GiB,
+  diskReserveBytesMin: 128 * MiB,
   /** Patched chunks remembered for folding; a scan of the index finds the others. */
   foldHintsMax: 65_536,
   /** Patches at which the background folds a chunk that is still being written. */

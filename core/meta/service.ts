@@ -20,6 +20,7 @@ import { discardBlobs, payloadBytesMax } from './namespace/bodies.ts';
 import { getBucketVersioning, putBucketVersioning } from './namespace/bucket-versioning.ts';
 import * as buckets from './namespace/buckets.ts';
 import { completeUpload } from './namespace/complete.ts';
+import { admitted } from './namespace/context.ts';
 import type { LocalChunks, NamespaceContext } from './namespace/context.ts';
 import * as copies from './namespace/copy.ts';
 import * as lists from './namespace/list.ts';
@@ -169,7 +170,7 @@ function registerBucketCalls(registry: RpcRegistry, context: NamespaceContext): 
     response: await buckets.listBuckets(context, request),
   }));
   registry.register(calls.createBucket, async (request) => ({
-    response: await buckets.createBucket(context, request),
+    response: await buckets.createBucket(admitted(context), request),
   }));
   registry.register(calls.headBucket, async (request) => ({
     response: await buckets.headBucket(context, request),
@@ -182,7 +183,7 @@ function registerBucketCalls(registry: RpcRegistry, context: NamespaceContext): 
     response: { tags: await buckets.getBucketTags(context, request) },
   }));
   registry.register(calls.putBucketTags, async (request) => {
-    await buckets.putBucketTags(context, request);
+    await buckets.putBucketTags(request.tags.length > 0 ? admitted(context) : context, request);
     return { response: {} };
   });
   registry.register(calls.getBucketVersioning, async (request) => ({
@@ -196,7 +197,7 @@ function registerBucketCalls(registry: RpcRegistry, context: NamespaceContext): 
 
 function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): void {
   registry.register(calls.putObject, async (request, payload) => ({
-    response: await putObject(context, request, payload),
+    response: await putObject(admitted(context), request, payload),
   }));
   registry.register(calls.openObject, (request) => reads.openObject(context, request));
   registry.register(calls.readMap, async (request) => ({
@@ -210,7 +211,7 @@ function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): 
     return { response: { results: await removes.deleteObjects(context, request, items) } };
   });
   registry.register(calls.copyObject, async (request) => ({
-    response: await copies.copyObject(context, request),
+    response: await copies.copyObject(admitted(context), request),
   }));
   registry.register(calls.listObjects, async (request) => ({
     response: {},
@@ -224,7 +225,10 @@ function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): 
     response: await reads.getObjectTags(context, request),
   }));
   registry.register(calls.putObjectTags, async (request) => ({
-    response: await copies.putObjectTags(context, request),
+    response: await copies.putObjectTags(
+      request.tags.length > 0 ? admitted(context) : context,
+      request,
+    ),
   }));
   registry.register(calls.objectParts, async (request) => ({
     response: await reads.objectParts(context, request),
@@ -233,16 +237,16 @@ function registerObjectCalls(registry: RpcRegistry, context: NamespaceContext): 
 
 function registerUploadCalls(registry: RpcRegistry, context: NamespaceContext): void {
   registry.register(calls.createUpload, async (request) => ({
-    response: await uploads.createUpload(context, request),
+    response: await uploads.createUpload(admitted(context), request),
   }));
   registry.register(calls.uploadInfo, async (request) => ({
     response: await uploads.uploadInfo(context, request),
   }));
   registry.register(calls.putPart, async (request, payload) => ({
-    response: await parts.putPart(context, request, payload),
+    response: await parts.putPart(admitted(context), request, payload),
   }));
   registry.register(calls.copyPart, async (request) => ({
-    response: await parts.copyPart(context, request),
+    response: await parts.copyPart(admitted(context), request),
   }));
   registry.register(calls.listParts, async (request) => ({
     response: await parts.listParts(context, request),

@@ -77,6 +77,8 @@ export interface OpenChunkStore extends ChunkStorePlace {
   readonly tuning?: StoreTuning;
   /** The index holds many changes in memory: run `journal.checkpoint()`. */
   readonly onLarge?: () => void;
+  /** Bytes of rows of others that wait behind the journal for room on the same file system. */
+  readonly pendingBytes?: () => number;
 }
 
 const tablePrefix = Uint8Array.from([0x01]);
@@ -231,7 +233,7 @@ interface Opened {
 }
 
 function assemble(options: OpenChunkStore, opened: Opened): ChunkEngine {
-  const { disk, events, tuning = {} } = options;
+  const { disk, events, tuning = {}, pendingBytes = () => 0 } = options;
   const allocator = new Allocator();
   const files = new SlabFiles({
     disk,
@@ -256,6 +258,7 @@ function assemble(options: OpenChunkStore, opened: Opened): ChunkEngine {
     slabBytesMin: tuning.slabBytesMin ?? limits.slabBytesMin,
     slabBytesMax: tuning.slabBytesMax ?? limits.slabBytesMax,
     reserveBytes: tuning.reserveBytes,
+    pendingBytes: () => opened.table.overlayBytes + pendingBytes(),
   });
   const drafter = new Drafter({
     allocator,

@@ -296,6 +296,10 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     return this.parts.space.space();
   }
 
+  admit(): void {
+    this.parts.space.admit();
+  }
+
   // --- journal user ------------------------------------------------------------------------------
 
   get name(): string {

@@ -10,6 +10,7 @@ import { pageBytes } from './journal-format.ts';
 import type { Recovery } from './journal-recovery.ts';
 import { isFull, prewriteSegment, segmentName } from './journal-segment.ts';
 import type { Segment, SuperblockFile } from './journal-segment.ts';
+import { reserveOf } from './reserve.ts';
 
 /** A place between groups, with the numbers that come next there. */
 export interface JournalPosition {
@@ -156,11 +157,15 @@ export class SegmentRing {
   }
 
   private async growTo(target: number): Promise<void> {
-    const { disk, directory, segmentBytes, events } = this.options;
+    const { disk, directory, segmentBytes } = this.options;
     try {
       while (this.count < target && !this.closed) {
         const path = `${directory}/${segmentName(this.count)}`;
         // oxlint-disable no-await-in-loop -- one file after another
+        if (!(await this.leavesReserve())) {
+          this.refuseGrowth('no more than the reserve is free on the disk');
+          return;
+        }
         const segment = await prewriteSegment(disk, path, segmentBytes);
         // Known to the superblock before its first use: a used segment that is missing is then noticed.
         await this.superblock.update(() => ({ segments: this.count + 1 }));
@@ -174,10 +179,19 @@ export class SegmentRing {
         this.onFailure(error);
         return;
       }
-      this.growthRefused = true;
-      const reason = toCoreError(error).message;
-      events.emit('warn', 'journal-growth-refused', { segments: this.count, reason });
+      this.refuseGrowth(toCoreError(error).message);
     }
+  }
+
+  /** The ring gets by with few segments; the rows behind it do not get by without room on the disk. */
+  private async leavesReserve(): Promise<boolean> {
+    const { freeBytes, totalBytes } = await this.options.disk.space();
+    return freeBytes - this.options.segmentBytes >= reserveOf(totalBytes);
+  }
+
+  private refuseGrowth(reason: string): void {
+    this.growthRefused = true;
+    this.options.events.emit('warn', 'journal-growth-refused', { segments: this.count, reason });
   }
 
   /** Waits for a growth in progress and closes the files. */

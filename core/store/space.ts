@@ -2,8 +2,9 @@
 // refuses before the disk is full. Slabs exist for the index from their journal record on; a file without
 // a record is a leftover of a crash and is removed on open.
 //
-// Watermarks: a slab is made only if the file system keeps the reserve free; below half of the reserve
-// (others fill the disk) all new data is refused. Removing needs no block, and the journal is prewritten.
+// Watermarks: a slab is made only if the file system keeps the reserve free; all new data, rows without a block
+// included, is refused when less than half of the reserve will be free once the rows that wait behind the
+// journal are written. Removing needs no block, and the journal is prewritten.
 
 import { CoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
@@ -21,6 +22,7 @@ import {
   slabOfName,
   slabPath,
 } from './position.ts';
+import { reserveOf } from './reserve.ts';
 import { Slab } from './slab.ts';
 import type { SlabFiles } from './slab-files.ts';
 import { type Journal, type StoreSpace, recordKind } from './types.ts';
@@ -37,6 +39,8 @@ export interface SpaceParts {
   readonly slabBytesMin: number;
   readonly slabBytesMax: number;
   readonly reserveBytes: number | undefined;
+  /** Of rows that are durable in the journal and will be written to the disk's databases. */
+  readonly pendingBytes: () => number;
 }
 
 export class SpaceManager {
@@ -231,11 +235,11 @@ export class SpaceManager {
 
   private kept(): number {
     const { reserveBytes } = this.parts;
-    return reserveBytes ?? Math.min(limits.diskReserveBytes, this.cached.totalBytes / 20);
+    return reserveBytes ?? reserveOf(this.cached.totalBytes);
   }
 
   get full(): boolean {
-    return this.cached.freeBytes < this.kept() / 2;
+    return this.cached.freeBytes - this.parts.pendingBytes() < this.kept() / 2;
   }
 
   /** @throws CoreError DISK_FULL when new data is refused whatever its size */

@@ -196,4 +196,6 @@ export interface ChunkStore {
     limit: number,
   ): Promise<{ chunk: ChunkId; state: ChunkState }[]>;
   space(): StoreSpace;
+  /** For whoever adds rows to the same disk without a chunk. @throws CoreError DISK_FULL when new data is refused */
+  admit(): void;
 }

@@ -237,6 +237,7 @@ async function recover(
 ): Promise<Recovered> {
   const { clock, rng, events, clusterId, target, chainVersion, storage } = options;
   let journal: DiskJournal | undefined;
+  let table: JournaledTable | undefined;
   // A full overlay asks for a checkpoint; during replay there is nobody to ask yet.
   const onLarge = (): void => void journal?.checkpoint().catch(() => undefined);
   const chunks = await openChunkStore({
@@ -247,8 +248,9 @@ async function recover(
     targets: [target],
     onLarge,
     ...(storage?.store === undefined ? {} : { tuning: storage.store }),
+    pendingBytes: () => table?.overlayBytes ?? 0,
   });
-  const table: JournaledTable = await openTable({
+  table = await openTable({
     name: 'meta',
     kv: rows,
     prefix: metaPrefix,

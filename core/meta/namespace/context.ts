@@ -98,6 +98,13 @@ export interface WriteRequest {
   readonly session: number;
 }
 
+/** The context, for a write that adds rows: they need room on the disk even where no chunk does, and `level` without room
+ *  takes the disk offline. Not for what removes, nor for a Complete, whose parts were admitted. @throws DISK_FULL */
+export function admitted(context: NamespaceContext): NamespaceContext {
+  context.local?.chunks.admit();
+  return context;
+}
+
 /** Begins a write: the session's row and the buckets, all in the conflict set.
  *  @throws SESSION_ENDED, BUCKET_NOT_FOUND, ACCESS_DENIED */
 export async function beginWrite(

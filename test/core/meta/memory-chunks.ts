@@ -36,6 +36,7 @@ export class MemoryChunks implements ChunkStore {
   /** Staged and neither submitted nor aborted. */
   staged = 0;
   removed = 0;
+  full = false;
   private records = 0;
 
   /** Stores bytes without a copy: many large chunks of one content take its memory once. */
@@ -119,6 +120,10 @@ export class MemoryChunks implements ChunkStore {
         state: stateOf(this.chunks.get(name) as Buffer),
       })),
     );
+  }
+
+  admit(): void {
+    if (this.full) throw new CoreError('DISK_FULL', 'the test says so');
   }
 
   space(): StoreSpace {

@@ -54,6 +54,7 @@ export interface RigOptions {
   readonly segmentBytes?: number;
   readonly events?: Events;
   readonly targets?: readonly TargetId[];
+  readonly pendingBytes?: () => number;
 }
 
 /** Opens the store of the disk, making it first when there is none. */
@@ -72,6 +73,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     clusterId,
     targets,
     tuning: options.tuning ?? smallTuning,
+    pendingBytes: options.pendingBytes ?? (() => 0),
   });
   const journal = await openJournal({
     disk,

@@ -424,6 +424,21 @@ describe('a full disk', () => {
     assert.equal(await rig.engine.update(updateOf(chunkOf(1), { kind: 'remove' })), undefined);
   });
 
+  it('counts rows that still wait for their room', async () => {
+    let pendingBytes = 0;
+    const tuning = { ...smallTuning, reserveBytes: 1 * MiB };
+    const disk = new SimDisk({ totalBytes: 4 * MiB });
+    const { engine } = await openRig({ disk, tuning, pendingBytes: () => pendingBytes });
+    engine.admit();
+    pendingBytes = (await disk.space()).freeBytes - 512 * KiB + 1;
+    assert.throws(
+      () => engine.admit(),
+      (error) => isCoreError(error, 'DISK_FULL'),
+    );
+    pendingBytes = 0;
+    engine.admit();
+  });
+
   it('without room for a slab that was promised by the reserve stays online', async () => {
     const disk = new SimDisk();
     const rig = await openRig({ disk });

@@ -347,8 +347,21 @@ describe('journal: full and failing disks', () => {
     await putAll(await openOn(larger), ['fits']);
   });
 
+  test('the ring does not grow into the reserve of the disk', async () => {
+    // Two segments, and room for a third one that would leave less than the reserve: a quarter of a small disk.
+    const disk = new SimDisk({ totalBytes: 160 * KiB });
+    const { journal } = await openOn(disk);
+    await journal.checkpoint();
+    const { freeBytes } = await disk.space();
+    assert.ok(freeBytes >= 64 * KiB && freeBytes - 64 * KiB < 40 * KiB, `${freeBytes} are free`);
+    assert.equal(journal.stats.segments, 2);
+    await journal.close();
+    assert.equal(disk.files().length, 3);
+  });
+
   test('no space to grow: the ring stays, says so, and goes on', async () => {
-    const disk = new SimDisk({ totalBytes: 100 * KiB });
+    const disk = new SimDisk();
+    disk.inject({ operation: 'write', code: 'ENOSPC', path: 'segment-002' });
     const seen: [string, EventFields | undefined][] = [];
     const events = {
       emit: (_: string, name: string, fields?: EventFields) => void seen.push([name, fields]),

@@ -281,6 +281,32 @@ describe('keys', () => {
     }));
 });
 
+describe('a full disk', () => {
+  it('refuses what adds rows, be there a chunk or not; what removes goes on', () =>
+    withFixture(async (f) => {
+      await f.createBucket('b');
+      await f.put('b', 'old', 'content');
+      const base = { who: ann, session: f.session };
+      const upload = { bucket: 'b', key: Buffer.from('new') };
+      const more = { ...base, ...upload, attributes: noAttributes() };
+      const { uploadId } = await f.ask(calls.createUpload, more);
+      f.chunks.full = true;
+      await rejects(f.put('b', 'new', 'inline'), 'DISK_FULL');
+      await rejects(f.put('b', 'old', Buffer.alloc(limits.inlineBytesMax + 1)), 'DISK_FULL');
+      await rejects(f.createBucket('c'), 'DISK_FULL');
+      await rejects(f.ask(calls.createUpload, more), 'DISK_FULL');
+      const tagged = { ...base, object: { bucket: 'b', key: Buffer.from('old') } };
+      const tags = [{ name: 'a', value: 'b' }];
+      await rejects(f.ask(calls.putObjectTags, { ...tagged, tags }), 'DISK_FULL');
+      await f.ask(calls.putObjectTags, { ...tagged, tags: [] });
+      assert.equal((await f.read('b', 'old')).toString(), 'content');
+      await f.ask(calls.abortUpload, { ...base, upload: { ...upload, uploadId } });
+      await f.remove('b', 'old');
+      f.chunks.full = false;
+      await f.put('b', 'new', 'inline');
+    }));
+});
+
 describe('lists', () => {
   it('groups by any delimiter, with prefix, marker and limit', () =>
     withFixture(async (f) => {
