@@ -48,6 +48,9 @@ export class Dispatcher {
   private readonly options: DispatcherOptions;
   /** The exchanges of each busy connection; the last one is what a parser's complaint is about. */
   private readonly busy = new Map<object, Exchange[]>();
+  /** Connections whose last answer is out or on its way: what follows on them is never served (RFC 9112
+   *  section 9.6), though the parser may still find it in what was read already. */
+  private readonly ending = new WeakSet<object>();
   private inFlight = 0;
 
   constructor(options: DispatcherOptions) {
@@ -79,20 +82,21 @@ export class Dispatcher {
     const exchange = new Exchange({ request, response, requestId, nowMs, expectsContinue });
     const before = this.begin(exchange);
     try {
-      // One after another, so that what a client asks for and does not read is one answer.
-      if (before !== undefined) await before.ended();
-      if (exchange.isGone) return;
+      // One after another: a client that wrote may read what it wrote (RFC 9112 section 9.3.2), and what it
+      // asks for and does not read is one answer.
+      if (before !== undefined) await before.whenEnded();
+      if (exchange.isGone || this.ending.has(request.socket)) return;
       const reply = await this.answer(exchange).catch((error: unknown) =>
         this.refuse(exchange, error),
       );
       await this.send(exchange, reply);
     } finally {
       this.end(exchange);
-      this.record(exchange);
+      if (exchange.status > 0) this.record(exchange);
     }
   }
 
-  /** @returns the exchange that came before it on the connection and is not over. */
+  /** @returns the exchange before it on the connection, when that is not answered yet. */
   private begin(exchange: Exchange): Exchange | undefined {
     const { socket } = exchange.request;
     const others = this.busy.get(socket);
@@ -107,6 +111,8 @@ export class Dispatcher {
 
   private end(exchange: Exchange): void {
     const { socket } = exchange.request;
+    if (!exchange.response.shouldKeepAlive) this.ending.add(socket);
+    exchange.end();
     const others = this.busy.get(socket)?.filter((other) => other !== exchange) ?? [];
     if (others.length > 0) this.busy.set(socket, others);
     else {
@@ -115,7 +121,6 @@ export class Dispatcher {
     }
     this.options.stalls.remove(exchange);
     this.inFlight--;
-    exchange.end();
   }
 
   /** A reply that fails before its head went out becomes an error answer; later it is cut, visibly. */
@@ -138,8 +143,7 @@ export class Dispatcher {
   private async answer(exchange: Exchange): Promise<Reply> {
     const { options } = this;
     const { request } = exchange;
-    if (this.inFlight > options.requestsMax)
-      throw new S3Error('SlowDown', undefined, {}, { 'Retry-After': '1' });
+    if (this.inFlight > options.requestsMax) throw slowDown();
     checkHeaderSection(request.rawHeaders);
     const parsed = parseRawTarget(request.method ?? '', request.url ?? '', request.rawHeaders);
     if (!parsed.ok) throw parsed.error;
@@ -210,6 +214,8 @@ export class Dispatcher {
     });
   }
 }
+
+const slowDown = (): S3Error => new S3Error('SlowDown', undefined, {}, { 'Retry-After': '1' });
 
 /** @throws S3Error RequestHeaderSectionTooLarge */
 function checkHeaderSection(rawHeaders: readonly string[]): void {

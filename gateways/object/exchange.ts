@@ -15,6 +15,9 @@ export class Exchange implements Transfer {
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
   private continued = false;
+  /** Lets the next exchange of the connection go on. */
+  private onEnd: (() => void) | undefined;
+  private ended = false;
   /** What the connection did to the request. */
   brokenBy: S3Error | undefined;
 
@@ -34,8 +37,6 @@ export class Exchange implements Transfer {
   awaitsReader = false;
   status = 0;
   errorCode: string | undefined;
-  /** The next request of the connection waits for the end of this one. */
-  private onEnd: (() => void) | undefined;
 
   constructor(options: {
     request: IncomingMessage;
@@ -58,6 +59,20 @@ export class Exchange implements Transfer {
     this.response.writeContinue();
   };
 
+  /** Its answer is complete, or there will be none. */
+  end(): void {
+    this.ended = true;
+    this.onEnd?.();
+  }
+
+  /** For the one exchange that follows on the connection. */
+  whenEnded(): Promise<void> {
+    if (this.ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onEnd = resolve;
+    });
+  }
+
   /** The client went away. */
   get isGone(): boolean {
     return this.request.socket.destroyed;
@@ -72,18 +87,6 @@ export class Exchange implements Transfer {
   breakOff(error: S3Error): void {
     this.brokenBy = error;
     this.body?.fail(error);
-  }
-
-  /** Resolves at the end of the exchange; for one that waits. */
-  ended(): Promise<void> {
-    return new Promise((resolve) => {
-      this.onEnd = resolve;
-    });
-  }
-
-  /** The answer is out, or the client gone. */
-  end(): void {
-    this.onEnd?.();
   }
 
   progressBytes(): number | undefined {

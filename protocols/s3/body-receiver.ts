@@ -18,7 +18,7 @@ import {
   type DigestPlan,
   type PlannedChecksum,
 } from './content-digester.ts';
-import { S3Error } from './errors.ts';
+import { S3Error, notImplemented } from './errors.ts';
 import { hasSignedChunks, hasTrailer, type PayloadMode } from './payload-mode.ts';
 import type { RawRequest } from './raw-request.ts';
 import { parseStatedChecksum, trailerNames, type StatedChecksum } from './stated-checksum.ts';
@@ -89,11 +89,11 @@ export class BodyReceiver {
   }
 }
 
-/** @throws S3Error MissingContentLength, InvalidRequest */
+/** @throws S3Error MissingContentLength, InvalidRequest, NotImplemented */
 function planFraming(options: ReceiveOptions): BodyFraming {
   const { request, payload, contentBytesMax, strictChunks = false } = options;
   const length = lengthHeader(request, 'content-length');
-  const chunkedTransfer = request.header('transfer-encoding') !== undefined;
+  const chunkedTransfer = isChunked(request);
   if (options.lengthRequired === true && length === undefined && !chunkedTransfer) {
     throw new S3Error('MissingContentLength');
   }
@@ -121,6 +121,15 @@ function planFraming(options: ReceiveOptions): BodyFraming {
     emptyBody: length === 0,
     strictChunks,
   };
+}
+
+/** Of the transfer codings only `chunked` is undone; a body stored in another one would not be the object.
+ *  @throws S3Error NotImplemented */
+function isChunked(request: RawRequest): boolean {
+  const codings = request.headerValues('transfer-encoding').join(',').trim();
+  if (codings === '') return false;
+  if (codings.toLowerCase() === 'chunked') return true;
+  throw notImplemented(`The transfer coding ${JSON.stringify(codings)}`);
 }
 
 /** @throws S3Error MissingContentLength for what is no length */

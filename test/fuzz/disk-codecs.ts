@@ -183,7 +183,11 @@ export const diskCodecs: ReadonlyMap<string, DiskCodec> = new Map([
     'table summary',
     codec({
       sample: (random) =>
-        tableRow.encodeSummary(key, { rows: randomUint(random), sum: random.below(2 ** 48) }),
+        tableRow.encodeSummary(key, {
+          rows: randomUint(random),
+          sum: random.below(2 ** 48),
+          through: randomUint(random),
+        }),
       decode: (bytes) => decoded(tableRow.decodeSummary(key, resealed(bytes))),
       encode: (value) => tableRow.encodeSummary(key, value),
     }),
@@ -199,6 +203,7 @@ export const diskCodecs: ReadonlyMap<string, DiskCodec> = new Map([
           generation: u32(random),
           offset: u32(random),
           group: randomUint(random),
+          newest: u32(random),
           segments: u32(random),
         }),
       decode: (bytes) => opened(journal.decodeSuperblock(sealed(bytes))),

@@ -77,6 +77,7 @@ export async function checkJournal(records: Buffer): Promise<void> {
     group: 1,
     generation: 1,
     offset: pageBytes,
+    newest: 0,
     segments: 2,
   }).copy(superblock);
   const header = Buffer.alloc(pageBytes);

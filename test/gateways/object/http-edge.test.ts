@@ -12,6 +12,7 @@ import {
   outcome,
   requestBytes,
 } from './door.ts';
+import { MemoryObjects } from './memory-objects.ts';
 
 let door: Door;
 
@@ -279,6 +280,18 @@ describe('the HTTP edge', () => {
       assert.equal(got.body.toString(), 'abcdefg');
     });
 
+    test('a transfer coding other than chunked is not stored as it came', async () => {
+      const whole = requestBytes(door.host, {
+        method: 'PUT',
+        target: '/bucket/body',
+        headers: { 'transfer-encoding': 'gzip, chunked' },
+        payloadHash: 'UNSIGNED-PAYLOAD',
+      });
+      const answer = await raw(Buffer.concat([whole, Buffer.from('3\r\nabc\r\n0\r\n\r\n')]));
+      assert.equal(outcome(answer), '501 NotImplemented');
+      assert.equal(await isThere(), false);
+    });
+
     test('a small unread body is read over, and the connection serves on', async () => {
       const client = await door.connect();
       const denied = headBytes('PUT', '/bucket/k', { host: door.host, 'content-length': '1000' });
@@ -342,6 +355,59 @@ describe('the HTTP edge', () => {
       const text = (await client.rest()).toString('latin1');
       const answers = text.split('HTTP/1.1 ').length - 1;
       assert.ok(answers <= 65, `${answers} answers`);
+      client.destroy();
+    });
+
+    test('requests sent ahead take effect in order', async () => {
+      class SlowPuts extends MemoryObjects {
+        override async put(...args: Parameters<MemoryObjects['put']>) {
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          return super.put(...args);
+        }
+      }
+      const slow = await openDoor({ objects: new SlowPuts() });
+      const ask = (method: string, target: string, body?: string): Buffer =>
+        requestBytes(slow.host, { method, target, ...(body === undefined ? {} : { body }) });
+      const client = await slow.connect();
+      try {
+        client.write(
+          Buffer.concat([
+            ask('PUT', '/bucket'),
+            ask('PUT', '/bucket/k', 'one'),
+            ask('GET', '/bucket/k'),
+            ask('PUT', '/bucket/k', 'two'),
+            ask('DELETE', '/bucket/k'),
+            ask('HEAD', '/bucket/k'),
+          ]),
+        );
+        assert.equal((await client.read()).status, 200);
+        assert.equal((await client.read()).status, 200);
+        assert.equal((await client.read()).body.toString(), 'one');
+        assert.equal((await client.read()).status, 200);
+        assert.equal((await client.read()).status, 204);
+        assert.equal((await client.read(true)).status, 404);
+        const many = Array.from({ length: 40 }, () => ask('PUT', '/bucket/k', 'x'));
+        client.write(Buffer.concat(many));
+        for (const _ of many)
+          // oxlint-disable-next-line no-await-in-loop -- answer after answer
+          assert.equal((await client.read()).status, 200);
+      } finally {
+        client.destroy();
+        await slow.close();
+      }
+    });
+
+    test('nothing that was sent behind the last answer of a connection takes effect', async () => {
+      const client = await door.connect();
+      const refused = Buffer.concat([expectingPut({}, 'no-such-bucket'), Buffer.from('xxxxx')]);
+      const behind = requestBytes(door.host, { method: 'PUT', target: '/bucket/behind', body: '' });
+      client.write(Buffer.concat([refused, behind]));
+      const answer = await client.read();
+      assert.equal(outcome(answer), '404 NoSuchBucket');
+      assert.equal(answer.headers['connection'], 'close');
+      assert.equal((await client.rest()).length, 0);
+      const got = await door.send({ method: 'HEAD', target: '/bucket/behind' });
+      assert.equal(got.status, 404);
       client.destroy();
     });
 
