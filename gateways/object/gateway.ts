@@ -156,6 +156,10 @@ function serveWith(
     response.writeHead(error.status, [...rawHeaders(requestId), 'Content-Length', length]);
     response.end(body);
   });
+  // A tunnel: Node has no answer for it but to close.
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    refuseOnSocket(socket, new S3Error('MethodNotAllowed'), ids.next());
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     metrics.requestMalformed();
     const exchange = dispatcher.exchangeOn(socket);

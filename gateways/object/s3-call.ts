@@ -97,12 +97,18 @@ export class S3Call {
   /** A request document, proven like any other body; undefined when the body is empty.
    *  @throws S3Error MalformedXML, MaxMessageLengthExceeded, BadDigest, … */
   async document(options: BodyOptions = {}): Promise<XmlElement | undefined> {
-    const body = this.openBody(doorLimits.documentBytesMax, { etag: '', ...options });
     const reader = new XmlReader();
     let empty = true;
-    for await (const piece of body.chunks) {
-      empty = false;
-      reader.push(piece);
+    try {
+      const body = this.openBody(doorLimits.documentBytesMax, { etag: '', ...options });
+      for await (const piece of body.chunks) {
+        empty = false;
+        reader.push(piece);
+      }
+    } catch (error) {
+      // A document is no upload.
+      const tooLarge = error instanceof S3Error && error.code === 'EntityTooLarge';
+      throw tooLarge ? new S3Error('MaxMessageLengthExceeded') : error;
     }
     return empty ? undefined : reader.end();
   }

@@ -143,6 +143,7 @@ export function refuseUnsupported(request: RequestHeaders): void {
     for (const [prefix, feature] of unsupported)
       if (name.startsWith(prefix)) throw notImplemented(feature);
     if (name === 'x-amz-acl') checkAcl(request.header(name) ?? '');
+    if (name === 'x-amz-object-ownership') checkOwnership(request.header(name) ?? '');
     if (name === 'x-amz-bucket-object-lock-enabled' && request.header(name) !== 'false')
       throw notImplemented('Object lock');
   }
@@ -152,6 +153,14 @@ function checkAcl(acl: string): void {
   if (takenAcls.has(acl)) return;
   if (otherAcls.has(acl)) throw notImplemented(`The canned ACL ${acl}`);
   throw invalidArgument('x-amz-acl', acl, 'The canned ACL is not known.');
+}
+
+/** The bucket's owner owns every object: the others grant by ACL. */
+function checkOwnership(ownership: string): void {
+  if (ownership === 'BucketOwnerEnforced') return;
+  if (ownership === 'BucketOwnerPreferred' || ownership === 'ObjectWriter')
+    throw notImplemented(`The object ownership ${ownership}`);
+  throw invalidArgument('x-amz-object-ownership', ownership, 'The object ownership is not known.');
 }
 
 /** What the headers of an answer show of an object. */

@@ -42,6 +42,8 @@ const subResources: Record<Scope, Set<string>> = {
   bucket: new Set(),
   object: new Set(),
 };
+/** Names of sub-resources of any scope. One of another scope asks for what this scope does not have. */
+const allSubResources = new Set<string>();
 /** Every query name that some operation reads: it means something, so it is refused where it is not read. */
 const parameterNames = new Set<string>();
 
@@ -51,7 +53,10 @@ for (const operation of operations) {
   if (found === undefined) index.set(key, [operation]);
   else if (operation.when === undefined) found.push(operation);
   else found.unshift(operation);
-  if (operation.subResource !== undefined) subResources[operation.scope].add(operation.subResource);
+  if (operation.subResource !== undefined) {
+    subResources[operation.scope].add(operation.subResource);
+    allSubResources.add(operation.subResource);
+  }
   for (const name of operation.parameters) parameterNames.add(name);
 }
 
@@ -81,12 +86,15 @@ function subResourceOf(scope: Scope, query: RouteRequest['query']): string {
         );
       }
       found = name;
-    } else if (value === '' && !parameterNames.has(name) && !isForLogs(name)) {
+    } else if (allSubResources.has(name) || isUnknownSubResource(name, value)) {
       throw notImplemented(`The sub-resource ${JSON.stringify(name)}`);
     }
   }
   return found;
 }
+
+const isUnknownSubResource = (name: string, value: string): boolean =>
+  value === '' && !parameterNames.has(name) && !isForLogs(name);
 
 function matches(this: RouteRequest, operation: RoutedOperation): boolean {
   const { when } = operation;

@@ -88,6 +88,11 @@ describe('the HTTP edge', () => {
       }
     });
 
+    test('a tunnel is refused in XML, too', async () => {
+      const answer = await raw(`CONNECT other:80 HTTP/1.1\r\nHost: ${door.host}\r\n\r\n`);
+      assert.equal(outcome(answer), '405 MethodNotAllowed');
+    });
+
     test('a head above the limits', async () => {
       const long = 'x'.repeat(9000);
       const signed = await door.send({ method: 'GET', target: '/', headers: { 'x-long': long } });
@@ -290,6 +295,16 @@ describe('the HTTP edge', () => {
       const answer = await raw(Buffer.concat([whole, Buffer.from('3\r\nabc\r\n0\r\n\r\n')]));
       assert.equal(outcome(answer), '501 NotImplemented');
       assert.equal(await isThere(), false);
+    });
+
+    test('a document that is too long is not told as an object that is', async () => {
+      const stated = requestBytes(door.host, {
+        method: 'POST',
+        target: '/bucket?delete',
+        headers: { 'content-length': String(3 * 1024 * 1024) },
+        payloadHash: 'UNSIGNED-PAYLOAD',
+      });
+      assert.equal(outcome(await raw(stated)), '400 MaxMessageLengthExceeded');
     });
 
     test('a small unread body is read over, and the connection serves on', async () => {

@@ -92,6 +92,7 @@ test('headers of features that are not there are refused, not ignored', () => {
     { 'x-amz-write-offset-bytes': '0' },
     { 'x-amz-acl': 'public-read-write' },
     { 'x-amz-bucket-object-lock-enabled': 'true' },
+    { 'x-amz-object-ownership': 'ObjectWriter' },
   ];
   for (const fields of refused)
     assert.equal(
@@ -103,12 +104,14 @@ test('headers of features that are not there are refused, not ignored', () => {
     'x-amz-acl': 'public-read',
     'x-amz-meta-x': 'y',
     'x-amz-bucket-object-lock-enabled': 'false',
+    'x-amz-object-ownership': 'BucketOwnerEnforced',
   };
   refuseUnsupported(request(taken));
-  assert.equal(
-    refusal(() => refuseUnsupported(request({ 'x-amz-acl': 'x' }))),
-    'InvalidArgument',
-  );
+  for (const name of ['x-amz-acl', 'x-amz-object-ownership'])
+    assert.equal(
+      refusal(() => refuseUnsupported(request({ [name]: 'x' }))),
+      'InvalidArgument',
+    );
   assert.equal(storageClass(request({ 'x-amz-storage-class': 'STANDARD_IA' })), 'STANDARD_IA');
   assert.equal(
     refusal(() => storageClass(request({ 'x-amz-storage-class': 'FAST' }))),
