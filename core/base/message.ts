@@ -13,7 +13,7 @@ import type { Buffer } from 'node:buffer';
 
 type Scalar = 'uint64' | 'string' | 'bytes' | 'bool';
 
-interface FieldSpec<T> {
+export interface FieldSpec<T> {
   readonly tag: number;
   readonly wire: Scalar | Message<object>;
   readonly shape: 'one' | 'optional' | 'many';
@@ -35,6 +35,8 @@ type Value<F extends Fields> = Simplify<
 
 export interface Message<T extends object> {
   readonly name: string;
+  /** The declaration, by member: for tools that make or print messages of any kind. */
+  readonly fields: Fields;
   encode(value: T): Buffer;
   /** @throws CoreError PROTOCOL on malformed bytes or an integer of 2^53 or more. */
   decode(bytes: Uint8Array): T;
@@ -78,6 +80,7 @@ export function message<F extends Fields>(name: string, fields: F): Message<Valu
   const codec = (): Codec => (compiled ??= compileCodec(name, plansOf(fields)));
   const self: CompiledMessage<Value<F>> = {
     name,
+    fields,
     codec,
     encode(value) {
       writer.begin();

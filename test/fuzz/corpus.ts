@@ -1,5 +1,6 @@
 // Kept inputs: test/fuzz/corpus/NAME/*.jsonl, one input a line. `kept.jsonl` is written by `--keep` and holds the
-// smallest set found that reaches all blocks; `regressions.jsonl` holds what once broke a rule, for ever.
+// smallest set found that reaches all blocks; `regressions.jsonl` holds what once broke a rule, for ever;
+// `outcomes.jsonl` what is rarely drawn and must come.
 
 import {
   appendFileSync,

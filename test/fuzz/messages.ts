@@ -1,6 +1,6 @@
 // Every message of Lampyr, found in the modules that declare them, and random values of any of them.
 
-import type { Message } from '../../core/base/message.ts';
+import type { FieldSpec, Message } from '../../core/base/message.ts';
 import type { Prng } from '../../core/base/prng.ts';
 import * as metaCalls from '../../core/meta/calls.ts';
 import * as metaMessages from '../../core/meta/messages.ts';
@@ -14,21 +14,8 @@ import { randomBytes } from './fuzzer.ts';
 
 export type AnyMessage = Message<object>;
 
-/** What `typed()` of a compiled message shows of protobufjs. */
-interface Field {
-  readonly name: string;
-  readonly type: string;
-  readonly repeated: boolean;
-  readonly resolvedType: Type | null;
-  readonly options?: { readonly proto3_optional?: boolean };
-  readonly rule?: string;
-}
-interface Type {
-  readonly fieldsArray: readonly Field[];
-}
-
 const isMessage = (value: unknown): value is AnyMessage =>
-  typeof value === 'object' && value !== null && 'typed' in value && 'decode' in value;
+  typeof value === 'object' && value !== null && 'fields' in value && 'decode' in value;
 
 /** Exported messages, and those of exported calls. */
 function messagesOf(module: object): AnyMessage[] {
@@ -57,33 +44,26 @@ export const messages: readonly AnyMessage[] = byName(
   ].flatMap(messagesOf),
 );
 
-export function randomMessage(random: Prng, message: AnyMessage): object {
-  return randomValue(random, (message as unknown as { typed(): Type }).typed(), 3);
-}
-
-function randomValue(random: Prng, type: Type, itemsMax: number): object {
+export function randomMessage(random: Prng, { fields }: AnyMessage, itemsMax = 3): object {
   const value: Record<string, unknown> = {};
-  for (const field of type.fieldsArray) {
+  for (const [name, field] of Object.entries(fields)) {
     const one = (): unknown => randomField(random, field, itemsMax);
-    if (field.repeated) value[field.name] = Array.from({ length: random.below(itemsMax) }, one);
-    else if (!isOptional(field) || random.chance(0.5)) value[field.name] = one();
+    if (field.shape === 'many') value[name] = Array.from({ length: random.below(itemsMax) }, one);
+    else if (field.shape === 'one' || random.chance(0.5)) value[name] = one();
   }
   return value;
 }
 
-const isOptional = (field: Field): boolean =>
-  field.options?.proto3_optional === true || field.rule === 'optional';
-
-function randomField(random: Prng, { type, resolvedType }: Field, itemsMax: number): unknown {
-  if (resolvedType !== null) return randomValue(random, resolvedType, Math.max(1, itemsMax - 1));
-  switch (type) {
+function randomField(random: Prng, { wire }: FieldSpec<unknown>, itemsMax: number): unknown {
+  if (typeof wire !== 'string') return randomMessage(random, wire, Math.max(1, itemsMax - 1));
+  switch (wire) {
     case 'uint64':
       return randomUint(random);
     case 'bool':
       return random.chance(0.5);
     case 'bytes':
       return Buffer.from(randomBytes(random, 20), 'latin1');
-    default:
+    case 'string':
       return random.pick(['', 'a', 'STANDARD', '\u00e4\u20ac\u{1f600}', '\0', 'x'.repeat(130)]);
   }
 }
