@@ -1,7 +1,7 @@
 // A journaled table: what the journal made durable is visible at once from an overlay in memory and goes to
 // the Kv with a checkpoint. Reads look at the overlay, the part being flushed, the row cache, then the Kv.
 // The Kv is never the durability point and never trusted: every row carries a checksum. Values given to
-// `apply` are copied; values returned are the table's own and must not be changed.
+// `apply` belong to the table from then on; values returned are its own. Neither may be changed.
 
 import { Buffer } from 'node:buffer';
 import { assert } from '../base/assert.ts';
@@ -80,10 +80,8 @@ export class JournaledTable implements Table {
   apply(number: RecordNumber, mutations: readonly KvMutation[]): void {
     assert(number >= this.applied, `record ${number} applied after ${this.applied}`);
     this.applied = number;
-    for (const { key, value } of mutations) {
-      const copy = value === undefined ? null : Buffer.from(value);
-      this.active.set(asBuffer(key).toString('latin1'), copy);
-    }
+    for (const { key, value } of mutations)
+      this.active.set(asBuffer(key).toString('latin1'), value ?? null);
     if (this.largeReported || this.overlayBytes <= this.overlayBytesMax) return;
     this.largeReported = true;
     this.onLarge();

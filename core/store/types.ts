@@ -92,7 +92,8 @@ export interface Table {
   get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   range(range: KvRange): Promise<KvEntry[]>;
-  /** Makes a durable record's mutations visible. Call in record order, after the record is durable. */
+  /** Makes a durable record's mutations visible. Call in record order, after the record is durable. The values
+   *  belong to the table from then on: nobody changes them. */
   apply(number: RecordNumber, mutations: readonly KvMutation[]): void;
   /** Writes everything applied below `below` to the Kv with sync: the table's part of a checkpoint. */
   flush(below: RecordNumber): Promise<void>;

@@ -18,17 +18,22 @@ export interface CommitRecord {
   readonly mutations: readonly KvMutation[];
 }
 
-export function encodeCommitRecord(number: number, mutations: readonly KvMutation[]): Buffer {
+/** Values from here on are parts of their own: the journal copies them once, nobody does before. */
+const ownPartBytesMin = 512;
+
+/** The record in parts; large values are the caller's own. */
+export function encodeCommitRecord(number: number, mutations: readonly KvMutation[]): Uint8Array[] {
   assert(Number.isSafeInteger(number) && number > 0, `commit number ${number}`);
   let size = headerBytes;
-  for (const { key, value } of mutations) {
-    size += 3 + key.length + (value === undefined ? 0 : 4 + value.length);
-  }
+  for (const { key, value } of mutations)
+    size += 3 + key.length + (value === undefined ? 0 : 4 + copiedBytes(value));
   const record = Buffer.allocUnsafe(size);
   record[0] = recordVersion;
   record.writeUInt32BE(Math.floor(number / 2 ** 32), 1);
   record.writeUInt32BE(number % 2 ** 32, 5);
   let at = record.writeUInt16BE(mutations.length, 9);
+  let cut = 0;
+  const parts: Uint8Array[] = [];
   for (const { key, value } of mutations) {
     record[at] = value === undefined ? kindDelete : kindSet;
     at = record.writeUInt16BE(key.length, at + 1);
@@ -36,11 +41,21 @@ export function encodeCommitRecord(number: number, mutations: readonly KvMutatio
     at += key.length;
     if (value === undefined) continue;
     at = record.writeUInt32BE(value.length, at);
-    record.set(value, at);
-    at += value.length;
+    if (copiedBytes(value) > 0) {
+      record.set(value, at);
+      at += value.length;
+    } else if (value.length > 0) {
+      parts.push(record.subarray(cut, at), value);
+      cut = at;
+    }
   }
   assert(at === size, 'a commit record has the size that was computed');
-  return record;
+  if (cut < size) parts.push(record.subarray(cut));
+  return parts;
+}
+
+function copiedBytes(value: Uint8Array): number {
+  return value.length < ownPartBytesMin ? value.length : 0;
 }
 
 /** Keys and values are views of `payload`. @throws CoreError VERSION_UNSUPPORTED, CORRUPT */

@@ -119,7 +119,7 @@ class LevelBackend implements MetaBackend, JournalUser {
 
   append(number: number, mutations: readonly KvMutation[], onDurable: () => void): RecordNumber {
     const record = encodeCommitRecord(number, mutations);
-    return this.running.append(recordKind.meta, [record], onDurable).number;
+    return this.running.append(recordKind.meta, record, onDurable).number;
   }
 
   apply(record: RecordNumber, number: number, mutations: readonly KvMutation[]): void {

@@ -98,12 +98,11 @@ describe('journaled table', () => {
     assert.ok(slow.get(bytes('unknown')) instanceof Promise);
   });
 
-  test('values given to apply are copied', async () => {
+  test('values given to apply are kept as they are', async () => {
     const table = await open(new SimKv());
-    const value = bytes('before');
+    const value = bytes('value');
     table.apply(number(1), [{ key: bytes('k'), value }]);
-    value.fill(0);
-    assert.equal(text(table.get(bytes('k')) as Uint8Array), 'before');
+    assert.equal(table.get(bytes('k')), value);
   });
 
   test('many removals do not hide what follows', async () => {
