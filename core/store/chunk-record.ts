@@ -9,7 +9,7 @@ import { CoreError } from '../base/errors.ts';
 import { type ChunkId, type TargetId, chunkKeyBytes, id, readChunkKey } from '../base/ids.ts';
 import { readPosition, readTag, writePosition, writeTag } from './chunk-row.ts';
 import type { Position } from './position.ts';
-import type { UpdateTag } from './types.ts';
+import type { RecordPart, UpdateTag } from './types.ts';
 
 /** Bytes that travel in the record and are placed into a block later. */
 export interface Section {
@@ -17,6 +17,8 @@ export interface Section {
   /** Offset in the block; a multiple of a page. */
   readonly from: number;
   readonly bytes: Uint8Array;
+  /** Of the bytes, where it is known. */
+  readonly crc32c?: number;
 }
 
 /** The reference count that a block has once the record is durable. */
@@ -43,7 +45,7 @@ export function chunkRecordBytes(record: Omit<ChunkRecord, 'refs'>): number {
 }
 
 /** Header, then the bytes of the sections as they are: no copy. */
-export function encodeChunkRecord(record: ChunkRecord): Uint8Array[] {
+export function encodeChunkRecord(record: ChunkRecord): RecordPart[] {
   const writer = new ByteWriter(
     80 + (record.row?.length ?? 0) + 8 * record.refs.length + 14 * record.sections.length,
   );
@@ -65,7 +67,10 @@ export function encodeChunkRecord(record: ChunkRecord): Uint8Array[] {
     writePosition(writer, section.position);
     writer.u32(section.from).u32(section.bytes.length);
   }
-  return [writer.finish(), ...record.sections.map((section) => section.bytes)];
+  const parts: RecordPart[] = [writer.finish()];
+  for (const { bytes, crc32c } of record.sections)
+    parts.push(crc32c === undefined ? bytes : { bytes, crc32c });
+  return parts;
 }
 
 /** Byte fields are views of `payload`. @throws CoreError CORRUPT, VERSION_UNSUPPORTED */

@@ -2,8 +2,8 @@
 // written and synced (design 4.6 rules 2 and 3). A draft is invisible: it becomes an update when its record
 // is durable, or is dropped and its blocks go back. The caller holds the chunk's engine lock throughout.
 //
-// Small bytes are copied once, into sections that live until they are placed; large bytes are written from
-// the caller's buffer, which is not referred to afterwards.
+// Small bytes are copied once, unless they were given to us, into sections that live until they are placed;
+// large bytes are written from the caller's buffer, which is not referred to afterwards.
 
 import { Buffer } from 'node:buffer';
 import { assert } from '../base/assert.ts';
@@ -48,6 +48,8 @@ export interface Written {
   readonly checksums: readonly number[];
   /** A first block is chosen for this length, when it is more than what is written. */
   readonly expectedBytes: number;
+  /** Nobody changes the bytes any more. */
+  readonly given: boolean;
 }
 
 export interface DrafterParts {
@@ -114,7 +116,9 @@ export class Drafter {
       content: { length, crc32c: crc, base, patches: [] },
       taken: [position],
       freed: positionsOf(old),
-      sections: [{ position, from: 0, bytes: this.arena.copy([bytes]) }],
+      sections: [
+        { position, from: 0, bytes: written.given ? bytes : this.arena.copy([bytes]), crc32c: crc },
+      ],
     };
   }
 
@@ -397,7 +401,7 @@ export class Drafter {
 const noBytes = new Uint8Array(0);
 
 /** An extension by zeros alone, but for its offset. */
-const nothingWritten = { bytes: noBytes, crc32c: 0, checksums: [], expectedBytes: 0 };
+const nothingWritten = { bytes: noBytes, crc32c: 0, checksums: [], expectedBytes: 0, given: true };
 
 function zeroPatch({ from, to }: Range): Piece {
   return { offset: from, length: to - from, position: noPosition, checksums: [] };

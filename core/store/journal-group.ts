@@ -4,20 +4,25 @@
 // large parts are written as they are.
 
 import { Buffer } from 'node:buffer';
-import { crc32c } from '../base/crc32c.ts';
+import { crc32c, crc32cCombine } from '../base/crc32c.ts';
 import type { CoreError } from '../base/errors.ts';
 import { KiB } from '../base/limits.ts';
 import { pageBytes, pageUp, recordHeaderBytes } from './journal-format.ts';
 import { writeRecordCrc, writeRecordHeader } from './journal-format.ts';
+import type { RecordPart } from './types.ts';
 
 /** Copying up to here costs less than another entry in writev. */
 const copyBytesMax = 32 * KiB;
 
 export interface PendingRecord {
   readonly kind: number;
-  readonly parts: readonly Uint8Array[];
+  readonly parts: readonly RecordPart[];
   readonly payloadBytes: number;
   readonly onDurable: (() => void) | undefined;
+}
+
+export function bytesOf(part: RecordPart): Uint8Array {
+  return part instanceof Uint8Array ? part : part.bytes;
 }
 
 /** Records in number order with one promise for all of them. */
@@ -94,8 +99,12 @@ export class GroupEncoder {
       out.push(this.buffer.subarray(flushed, at));
       flushed = at;
       for (const part of record.parts) {
-        crc = crc32c(part, crc);
-        out.push(part);
+        const bytes = bytesOf(part);
+        crc =
+          part instanceof Uint8Array
+            ? crc32c(bytes, crc)
+            : crc32cCombine(crc, part.crc32c, bytes.length);
+        out.push(bytes);
       }
       writeRecordCrc(this.buffer, start, crc);
     }
@@ -117,11 +126,12 @@ export class GroupEncoder {
       this.buffer = Buffer.allocUnsafe(Math.max(bytes, 2 * this.buffer.length));
   }
 
-  private copy(parts: readonly Uint8Array[], from: number): number {
+  private copy(parts: readonly RecordPart[], from: number): number {
     let at = from;
     for (const part of parts) {
-      this.buffer.set(part, at);
-      at += part.length;
+      const bytes = bytesOf(part);
+      this.buffer.set(bytes, at);
+      at += bytes.length;
     }
     return at;
   }

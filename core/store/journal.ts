@@ -10,11 +10,11 @@ import type { Clock } from '../env/clock.ts';
 import type { Events } from '../env/events.ts';
 import { encodeMark, encodeSegmentHeader, markKind, pageBytes } from './journal-format.ts';
 import { pageUp, recordHeaderBytes } from './journal-format.ts';
-import { Group, GroupEncoder } from './journal-group.ts';
+import { Group, GroupEncoder, bytesOf } from './journal-group.ts';
 import type { JournalPosition, SegmentRing } from './journal-ring.ts';
 import { RoomQueue } from './journal-room.ts';
 import type { Segment } from './journal-segment.ts';
-import type { Journal, JournalUser, RecordKind, Ticket } from './types.ts';
+import type { Journal, JournalUser, RecordKind, RecordPart, Ticket } from './types.ts';
 
 export interface JournalStats {
   readonly records: number;
@@ -86,17 +86,17 @@ export class DiskJournal implements Journal {
 
   // --- appending ---------------------------------------------------------------------------------
 
-  append(kind: RecordKind, parts: readonly Uint8Array[], onDurable?: () => void): Ticket {
+  append(kind: RecordKind, parts: readonly RecordPart[], onDurable?: () => void): Ticket {
     if (this.closing !== undefined) throw closedError();
     const ticket = this.enqueue(kind, parts, onDurable);
     this.lastUserNumber = ticket.number;
     return ticket;
   }
 
-  private enqueue(kind: number, parts: readonly Uint8Array[], onDurable?: () => void): Ticket {
+  private enqueue(kind: number, parts: readonly RecordPart[], onDurable?: () => void): Ticket {
     if (this.failure !== undefined) throw this.failure;
     let payloadBytes = 0;
-    for (const part of parts) payloadBytes += part.length;
+    for (const part of parts) payloadBytes += bytesOf(part).length;
     const bytes = recordHeaderBytes + payloadBytes;
     if (bytes > this.ring.recordBytesMax)
       throw new CoreError('LIMIT_EXCEEDED', `a journal record of ${bytes} bytes`);

@@ -66,13 +66,16 @@ export interface JournalUser {
   checkpointed?(below: RecordNumber): void;
 }
 
+/** Bytes of a record; with their CRC32C where it is known, so that they are not read for it. */
+export type RecordPart = Uint8Array | { readonly bytes: Uint8Array; readonly crc32c: number };
+
 export interface Journal {
   /** Queues a record; synchronous, so that records appended in one turn keep their order and share a group.
    *  The parts must not change until the ticket is durable. `onDurable` is called synchronously when the
    *  record became durable, in record order and before `Ticket.durable` resolves: the place to make a record
    *  visible, since no checkpoint can come between. @throws CoreError DISK_OFFLINE, LIMIT_EXCEEDED, and BUSY
    *  when callers that skip `room` overfill the queue */
-  append(kind: RecordKind, parts: readonly Uint8Array[], onDurable?: () => void): Ticket;
+  append(kind: RecordKind, parts: readonly RecordPart[], onDurable?: () => void): Ticket;
   /** Waits while the journal is full (rule 8). Call before `append` of `bytes`. */
   room(bytes: number): Promise<void>;
   /** Number of the newest durable record. */
@@ -116,12 +119,14 @@ export interface UpdateTag {
 
 export type ChunkChange =
   /** Overwrites or extends; a gap between the old length and `offset` is filled with zeros.
-   *  `crc32c` is the sender's checksum of `bytes`, verified before anything is stored. */
+   *  `crc32c` is the sender's checksum of `bytes`, verified before anything is stored; undefined when nobody
+   *  stated one. `given`: nobody changes `bytes` any more, so that they are kept without a copy. */
   | {
       readonly kind: 'write';
       readonly offset: number;
       readonly bytes: Uint8Array;
-      readonly crc32c: number;
+      readonly crc32c: number | undefined;
+      readonly given?: boolean;
     }
   | { readonly kind: 'truncate'; readonly length: number }
   | { readonly kind: 'seal' }

@@ -34,13 +34,13 @@ export function checkChange(
       `a chunk of ${end} bytes, ${limits.blockBytesMax} at most`,
     );
   if (change.kind === 'truncate') return undefined;
-  const { offset, bytes } = change;
+  const { offset, bytes, given = false } = change;
   // One pass gives the checksums to store and the one to compare.
   const checksums = unitChecksums([bytes], unitBytes);
   const crc = combineUnits(checksums, bytes.length, unitBytes);
-  if (crc !== change.crc32c)
+  if (change.crc32c !== undefined && crc !== change.crc32c)
     throw new CoreError('CHECKSUM_MISMATCH', `${bytes.length} bytes do not match their checksum`);
-  return { offset, bytes, crc32c: crc, checksums, expectedBytes };
+  return { offset, bytes, crc32c: crc, checksums, expectedBytes, given };
 }
 
 /** The version that the update gets. @throws CoreError CHUNK_VERSION_MISMATCH */

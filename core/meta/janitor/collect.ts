@@ -134,7 +134,9 @@ export async function collectContent(
 
 // --- blobs -----------------------------------------------------------------------------------------------
 
-/** Chunks of one scan, and chunks removed at the same time so that they share a group commit. */
+/** Chunks of one scan, and chunks removed at the same time so that they share a group commit. Most blobs have one
+ *  chunk: the first scan looks no further than to see that. */
+const chunksOfFirstScan = 2;
 const chunksPerScan = 256;
 const removesParallel = 32;
 
@@ -158,13 +160,13 @@ export async function removeChunks(
   local: LocalChunks,
   blob: BlobId,
 ): Promise<void> {
-  for (let more = true; more;) {
+  for (let limit = chunksOfFirstScan; ; limit = chunksPerScan) {
     // oxlint-disable-next-line no-await-in-loop -- page after page
-    const chunks = await chunksFrom(local, blob, chunksPerScan);
+    const chunks = await chunksFrom(local, blob, limit);
     const own = chunks.filter((chunk) => chunk.blob === blob);
     // oxlint-disable-next-line no-await-in-loop
     await mapParallel(own, removesParallel, (chunk) => removeChunk(context, local, chunk));
-    more = own.length === chunksPerScan;
+    if (own.length < limit) return;
   }
 }
 

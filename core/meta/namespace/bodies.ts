@@ -2,7 +2,6 @@
 // the transaction (one fdatasync, design 4.6), or as a blob that the caller wrote before. A body that its
 // transaction did not take leaves nothing behind, or a blob that the janitor is told about.
 
-import { crc32c } from '../../base/crc32c.ts';
 import { CoreError, isCoreError } from '../../base/errors.ts';
 import { id } from '../../base/ids.ts';
 import type { BlobId, SessionId } from '../../base/ids.ts';
@@ -166,7 +165,8 @@ class StagedChunk {
     const staged = await local.chunks.stage({
       target: local.target,
       chunk: { blob, index: 0 },
-      change: { kind: 'write', offset: 0, bytes: payload, crc32c: crc32c(payload) },
+      // The frame that brought the payload was verified, and nobody else has it.
+      change: { kind: 'write', offset: 0, bytes: payload, crc32c: undefined, given: true },
       chainVersion: local.chainVersion,
       tag: { session, channel: 0, sequence: blob },
       fresh: true,

@@ -1,3 +1,4 @@
+import { bytesOf } from '../../../core/store/journal-group.ts';
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
@@ -164,7 +165,7 @@ it('journal payloads survive their codec; sections are views', () => {
   });
   fc.assert(
     fc.property(record, (value) => {
-      const decoded = decodeChunkRecord(Buffer.concat(encodeChunkRecord(value)));
+      const decoded = decodeChunkRecord(Buffer.concat(encodeChunkRecord(value).map(bytesOf)));
       assert.deepEqual(
         {
           ...decoded,
