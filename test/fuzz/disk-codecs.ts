@@ -8,6 +8,7 @@ import { crc32c } from '../../core/base/crc32c.ts';
 import * as records from '../../core/store/chunk-record.ts';
 import * as rows from '../../core/store/chunk-row.ts';
 import * as journal from '../../core/store/journal-format.ts';
+import { bytesOf } from '../../core/store/journal-group.ts';
 import { type Position, blockLog2Min } from '../../core/store/position.ts';
 import { Slab } from '../../core/store/slab.ts';
 import * as summary from '../../core/store/summary.ts';
@@ -117,6 +118,9 @@ function opened<T>(sector: journal.Sector<T>): T {
 
 const key = Buffer.from('key');
 
+const recordBytes = (record: records.ChunkRecord): Buffer =>
+  Buffer.concat(records.encodeChunkRecord(record).map(bytesOf));
+
 export const diskCodecs: ReadonlyMap<string, DiskCodec> = new Map([
   [
     'chunk row',
@@ -129,9 +133,9 @@ export const diskCodecs: ReadonlyMap<string, DiskCodec> = new Map([
   [
     'chunk record',
     codec({
-      sample: (random) => Buffer.concat(records.encodeChunkRecord(chunkRecord(random))),
+      sample: (random) => recordBytes(chunkRecord(random)),
       decode: records.decodeChunkRecord,
-      encode: (value) => Buffer.concat(records.encodeChunkRecord(value)),
+      encode: recordBytes,
     }),
   ],
   [

@@ -58,17 +58,19 @@ const others: readonly (readonly [string, Codec])[] = [
     'commit-record',
     {
       sample: (random) =>
-        encodeCommitRecord(
-          1 + random.below(2 ** 40),
-          Array.from({ length: random.below(5) }, () => ({
-            key: fromLatin1(randomBytes(random, 20)),
-            value: random.chance(0.3) ? undefined : fromLatin1(randomBytes(random, 40)),
-          })),
+        Buffer.concat(
+          encodeCommitRecord(
+            1 + random.below(2 ** 40),
+            Array.from({ length: random.below(5) }, () => ({
+              key: fromLatin1(randomBytes(random, 20)),
+              value: random.chance(0.3) ? undefined : fromLatin1(randomBytes(random, 40)),
+            })),
+          ),
         ),
       decode: decodeCommitRecord,
       encode: (value) => {
         const { number, mutations } = value as ReturnType<typeof decodeCommitRecord>;
-        return encodeCommitRecord(number, mutations);
+        return Buffer.concat(encodeCommitRecord(number, mutations));
       },
       refuses: corrupt,
     },
