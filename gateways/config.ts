@@ -21,7 +21,31 @@ const dataDir = z
   .refine((path) => !path.includes('\0'), 'a directory')
   .transform((path) => resolve(path));
 
-export const defaults = { data: './lampyr-data', host: '127.0.0.1', s3Port: 9000, adminPort: 9300 };
+export const defaults = {
+  data: './lampyr-data',
+  host: '127.0.0.1',
+  s3Port: 9000,
+  // Every resolver that follows RFC 6761 finds bucket.localhost here, and SDKs try it first.
+  s3Domain: 'localhost',
+  adminPort: 9300,
+};
+
+const domainsMax = 16;
+// The last label holds a letter: below a suffix of an IP address every address would be a bucket.
+const domainName =
+  /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{0,62}[a-z][a-z0-9-]{0,62}$/;
+
+const domains = z
+  .string()
+  .transform((text) =>
+    text
+      .toLowerCase()
+      .split(',')
+      .filter((name) => name !== ''),
+  )
+  .refine((names) => names.length <= domainsMax && names.every((name) => domainName.test(name)), {
+    error: `domain names with commas between, at most ${domainsMax}`,
+  });
 
 export const dataSchema = z.object({ data: dataDir.default(resolve(defaults.data)) });
 
@@ -31,6 +55,7 @@ const startMembers = dataSchema.extend({
     .regex(/^[A-Za-z0-9.:_-]{1,255}$/, 'an IP address or host name of this machine')
     .default(defaults.host),
   s3Port: port.default(defaults.s3Port),
+  s3Domain: domains.default([defaults.s3Domain]),
   adminPort: port.default(defaults.adminPort),
   replicas: z
     .literal('1', '1 (chain replication is not built yet, see docs/roadmap.md)')

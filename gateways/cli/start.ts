@@ -41,6 +41,14 @@ const settings: readonly Setting[] = [
     shownDefault: defaults.host,
   },
   portSetting('s3', 'port of the S3 door', defaults.s3Port),
+  {
+    key: 's3Domain',
+    flag: 's3-domain',
+    env: 'LAMPYR_S3_DOMAIN',
+    value: 'NAME,…',
+    help: 'domains below which S3 takes bucket.NAME for a bucket; empty: none',
+    shownDefault: defaults.s3Domain,
+  },
   portSetting('admin', 'port of health, metrics and administration', defaults.adminPort),
   { key: 'replicas', flag: 'replicas', value: 'N', help: 'copies of every chunk: 1' },
   {

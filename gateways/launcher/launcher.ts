@@ -138,9 +138,10 @@ export class Launcher {
   }
 
   private makeRoles(data: DataDirectory, rootKeys: Keys): RoleProcess[] {
-    const { logLevel, logFormat } = this.config;
+    const { s3Domain: s3Domains, logLevel, logFormat } = this.config;
     const { operatorToken } = this;
-    const configs = makeRoleConfigs({ data, rootKeys, operatorToken, logLevel, logFormat });
+    const log = { logLevel, logFormat };
+    const configs = makeRoleConfigs({ data, rootKeys, operatorToken, s3Domains, ...log });
     return roleNames.map(
       (role) =>
         new RoleProcess({

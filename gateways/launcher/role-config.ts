@@ -11,6 +11,7 @@ export interface RoleConfigInput {
   readonly data: DataDirectory;
   readonly rootKeys: Keys;
   readonly operatorToken: string;
+  readonly s3Domains: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -20,13 +21,14 @@ export function newToken(): string {
 }
 
 export function makeRoleConfigs(input: RoleConfigInput): Record<RoleName, RoleConfig> {
-  const { data, rootKeys, operatorToken, logLevel, logFormat } = input;
+  const { data, rootKeys, operatorToken, s3Domains, logLevel, logFormat } = input;
   const object: RoleToken = { token: newToken(), peer: 'object', capability: 'write' };
   const operator: RoleToken = { token: operatorToken, peer: 'operator', capability: 'operator' };
   const common = {
     dataDir: data.path,
     clusterId: data.clusterId,
     region: 'us-east-1',
+    s3Domains,
     root: rootIdentity(data.clusterId, rootKeys),
     coreAddress: coreAddress(data.path),
     logLevel,

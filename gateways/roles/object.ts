@@ -33,6 +33,7 @@ export const startObject: StartRole = async ({ config, events, metrics, listen: 
     identities: new IdentityClient(core.rpc, nodeClock),
     listen,
     region: config.region,
+    domains: config.s3Domains,
     events,
     metrics,
   });

@@ -39,6 +39,8 @@ export interface RoleConfig {
   /** 32 hex digits, from DIR/lampyr.json. */
   readonly clusterId: string;
   readonly region: string;
+  /** Below these, `bucket.domain` names a bucket of the S3 door. */
+  readonly s3Domains: readonly string[];
   readonly root: RootIdentity;
   /** Where the core serves the internal RPC. */
   readonly coreAddress: Address;

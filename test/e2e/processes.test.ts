@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { SystemStatus } from '../../gateways/launcher/status.ts';
+import { signRequest } from '../../protocols/s3/sign-request.ts';
 import { type Lampyr, startLampyr } from '../tools/lampyr.ts';
 import { type Scope, temporaryDirectory } from '../tools/temporary.ts';
 import { type Running, run, start } from './command.ts';
@@ -34,6 +37,24 @@ async function put(s3: S3Client, Key: string, Body: string): Promise<void> {
 async function get(s3: S3Client, Key: string): Promise<string> {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'bucket', Key }));
   return (await Body?.transformToString()) ?? '';
+}
+
+/** An object by virtual-host style; whether resolvers know the host is no matter here. */
+function getOfHost({ endpoints, ...keys }: Lampyr, name: string, path: string): Promise<string> {
+  const { port } = new URL(endpoints.s3);
+  const host = `${name}:${port}`;
+  const { headers } = signRequest(
+    { method: 'GET', target: path, headers: { host } },
+    { ...keys, region: 'us-east-1' },
+    Date.now(),
+  );
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, path, headers, agent: false }, (answer) => {
+      text(answer).then(resolve, reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
 }
 
 /** Creates the bucket with a plain request of the command that makes one. */
@@ -152,6 +173,7 @@ describe('processes', () => {
 
     const second = await startLampyr({ dataDir: data });
     assert.equal(await get(client(second.endpoints.s3, second), 'key'), 'value');
+    assert.equal(await getOfHost(second, 'bucket.localhost', '/key'), 'value');
     const children = second.pids().slice(1);
     assert.equal(children.length, 2);
     process.kill(second.pids()[0] as number, 'SIGKILL');

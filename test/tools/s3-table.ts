@@ -20,7 +20,7 @@ operation of the service model in the AWS SDKs, and browsers' form uploads and p
 
 - Signature Version 4 in header or query, every payload mode; anonymous requests and Signature Version 2 are refused. The system's
   region and \`us-east-1\` are accepted in signatures.
-- Path style always; virtual-host style below configured domains.
+- Path style always; virtual-host style below the domains of \`--s3-domain\`, which is \`localhost\` when not given.
 - Objects are private to the owner of their bucket. The canned ACLs \`private\`, \`public-read\`, \`bucket-owner-read\` and
   \`bucket-owner-full-control\` are accepted and grant nothing more (GetObjectAcl says so); other ACLs and grants answer 501.
 - Headers that ask for encryption, object lock or appends answer 501; none is ignored.

@@ -55,6 +55,8 @@ describe('command line', () => {
     ['start --s3-port ninety', /--s3-port: got 'ninety', accepted: a port: 0 to 65535/],
     ['start --s3-port 65536', /--s3-port: got '65536', accepted: a port/],
     ['start --s3-port=1.5', /--s3-port: got '1.5', accepted: a port/],
+    ['start --s3-domain 0.0.1', /--s3-domain: got '0.0.1', accepted: domain names/],
+    ['start --s3-domain a..b', /--s3-domain: got 'a..b', accepted: domain names/],
     ['start --admin-port=', /--admin-port: got '', accepted: a port/],
     ['start --json=yes', /--json takes no value/],
     ['start --replicas 3', /--replicas: got '3', accepted: 1 \(chain replication/],
