@@ -33,6 +33,7 @@ import type { Digests } from './completed-parts.ts';
 import { checkWrite, decided } from './conditions.ts';
 import { beginWrite, turnOf } from './context.ts';
 import type { Bucket, NamespaceContext } from './context.ts';
+import { etagOfParts } from './part-digests.ts';
 import { partsAfter } from './parts.ts';
 import type { NumberedPart } from './parts.ts';
 import { locate, makeMissing, splitKey, transactWithParents, wallMs } from './path.ts';
@@ -57,7 +58,7 @@ export async function completeUpload(
 ): Promise<Response> {
   checkOrder(parts);
   return context.turns.run(turnOfUpload(request.upload), async () => {
-    const claimed = await claim(context, request);
+    const claimed = await claim(context, request, parts);
     if ('etag' in claimed) return claimed;
     try {
       return await complete(context, request, claimed, parts);
@@ -109,17 +110,23 @@ async function allParts(context: NamespaceContext, upload: number): Promise<Numb
 
 // --- step 1 ----------------------------------------------------------------------------------------------
 
-/** Claims the upload, or answers what it was completed with before. @throws UPLOAD_NOT_FOUND */
-function claim(context: NamespaceContext, request: Request): Promise<Claim | Response> {
+/** Claims the upload, or answers what it was completed with before: by the same parts, since another list asks for
+ *  another object. @throws UPLOAD_NOT_FOUND */
+function claim(
+  context: NamespaceContext,
+  request: Request,
+  parts: readonly CompletedPart[],
+): Promise<Claim | Response> {
   return context.store.transact(async (transaction) => {
     const [bucket] = await beginWrite(transaction, request, [request.upload.bucket]);
     const name = nameOfUpload(bucket as Bucket, request.upload);
     const key = uploadKey('open', name);
     const [open, done] = await transaction.getMany([key, uploadKey('done', name)]);
     if (open === undefined) {
-      if (done === undefined) throw uploadNotFound();
+      const answer = done === undefined ? undefined : decodeRow(DoneUploadRow, done);
+      if (answer?.etag !== etagOfParts(context.hasher, parts)) throw uploadNotFound();
       mark('complete.replay');
-      return replayOf(decodeRow(DoneUploadRow, done));
+      return replayOf(answer);
     }
     const before = decodeRow(UploadRow, open);
     if (before.phase === uploadPhase.completing) mark('complete.takeover');

@@ -142,6 +142,10 @@ describe('multipart uploads', () => {
       assert.equal(page.truncated, true);
       const replay = await upload.complete(named);
       assert.deepEqual(replay, answer);
+      // Another list of parts is another object, which nobody made.
+      await rejects(upload.complete(named.slice(0, 1)), 'UPLOAD_NOT_FOUND');
+      const others = named.map(([number]) => [number, md5(Buffer.from('other'))] as const);
+      await rejects(upload.complete(others), 'UPLOAD_NOT_FOUND');
       await rejects(upload.abort(), 'UPLOAD_NOT_FOUND');
       await rejects(upload.put(1, Buffer.from('late')), 'UPLOAD_NOT_FOUND');
     }));
