@@ -148,6 +148,8 @@ function serveWith(
     void dispatcher.serve(request, response, true);
   });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    // An empty list expects nothing (RFC 9110 section 10.1.1).
+    if (request.headers.expect?.trim() === '') return serve(request, response);
     const error = new S3Error('ExpectationFailed');
     const requestId = ids.next();
     response.shouldKeepAlive = false;
