@@ -97,7 +97,7 @@ function sealSector(sector: Buffer): Buffer {
   return sector;
 }
 
-function openSector<T>(sector: Buffer, magic: string, value: () => T): Sector<T> {
+function openSector<T extends object>(sector: Buffer, magic: string, read: () => T): Sector<T> {
   if (sector.every((byte) => byte === 0)) return { state: 'empty' };
   const sound =
     sector.length === sectorBytes &&
@@ -108,7 +108,10 @@ function openSector<T>(sector: Buffer, magic: string, value: () => T): Sector<T>
   const flags = sector.readUInt32BE(12);
   if (version !== formatVersion || (flags & ~knownFlags) !== 0)
     return { state: 'newer', version, flags };
-  return { state: 'valid', value: value() };
+  const value = read();
+  // Numbers that no build writes, as it could not count on from them.
+  const exact = Object.values(value).every((number) => Number.isSafeInteger(number));
+  return exact ? { state: 'valid', value } : { state: 'damaged' };
 }
 
 export function encodeSuperblock(value: Superblock): Buffer {
@@ -215,5 +218,7 @@ export function encodeMark(sequence: number): Buffer {
 /** @throws CoreError CORRUPT */
 export function decodeMark(payload: Uint8Array): number {
   if (payload.length !== 8) throw new CoreError('CORRUPT', `a mark of ${payload.length} bytes`);
-  return readU64(asBuffer(payload), 0);
+  const sequence = readU64(asBuffer(payload), 0);
+  if (!Number.isSafeInteger(sequence)) throw new CoreError('CORRUPT', 'a mark above 2^53');
+  return sequence;
 }
