@@ -136,8 +136,9 @@ function isChunked(request: RawRequest): boolean {
 function lengthHeader(request: RawRequest, name: string): number | undefined {
   const text = request.header(name);
   if (text === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new S3Error('MissingContentLength');
-  return Number(text);
+  if (!/^\d{1,20}$/.test(text)) throw new S3Error('MissingContentLength');
+  // Beyond any object, so that larger ones mean the same as the largest.
+  return Math.min(Number(text), Number.MAX_SAFE_INTEGER);
 }
 
 /** @throws S3Error InvalidDigest, BadDigest (a value that cannot be one of its algorithm) */
