@@ -43,6 +43,7 @@ export type DoorSettings = Record<
   | 'requestsMax'
   | 'stallMs'
   | 'sweepMs'
+  | 'headersMs'
   | 'keepAliveMs'
   | 'lateAnswerMs'
   | 'lateBeatMs',
@@ -61,7 +62,7 @@ export interface ObjectGateway {
 /** @throws Error EADDRINUSE and others of listen(2) */
 export async function openObjectGateway(options: ObjectGatewayOptions): Promise<ObjectGateway> {
   const limits = { ...doorLimits, ...options.limits };
-  const server = makeServer(options, limits.keepAliveMs);
+  const server = makeServer(options, limits);
   const stalls = new StallGuard({
     sweepMs: limits.sweepMs,
     stallMs: limits.stallMs,
@@ -115,10 +116,12 @@ export async function openObjectGateway(options: ObjectGatewayOptions): Promise<
   };
 }
 
-function makeServer({ tls }: ObjectGatewayOptions, keepAliveTimeout: number): Server {
+function makeServer({ tls }: ObjectGatewayOptions, limits: DoorSettings): Server {
   const settings = {
-    keepAliveTimeout,
-    headersTimeout: doorLimits.headersMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    headersTimeout: limits.headersMs,
+    // How often that is looked at; without it a head may take twice as long.
+    connectionsCheckingInterval: limits.sweepMs,
     // Uploads may take hours; the stall guard ends those that do not move.
     requestTimeout: 0,
     maxHeaderSize: doorLimits.requestHeadBytesMax,

@@ -57,7 +57,7 @@ const isThere = async (): Promise<boolean> =>
 
 describe('the HTTP edge', () => {
   before(async () => {
-    door = await openDoor({ limits: { stallMs: 400, sweepMs: 100 } });
+    door = await openDoor({ limits: { stallMs: 400, sweepMs: 100, headersMs: 600 } });
     await door.send({ method: 'PUT', target: '/bucket' });
   });
   after(() => door.close());
@@ -91,6 +91,21 @@ describe('the HTTP edge', () => {
     test('a tunnel is refused in XML, too', async () => {
       const answer = await raw(`CONNECT other:80 HTTP/1.1\r\nHost: ${door.host}\r\n\r\n`);
       assert.equal(outcome(answer), '405 MethodNotAllowed');
+    });
+
+    test('a head that trickles in, and a connection that says nothing, are ended in time', async () => {
+      const [slow, silent] = [await door.connect(), await door.connect()];
+      slow.write(`GET / HTTP/1.1\r\nHost: ${door.host}\r\n`);
+      const trickle = setInterval(() => slow.write('x: y\r\n'), 50);
+      const started = performance.now();
+      assert.equal(outcome(await slow.read()), '400 RequestTimeout');
+      assert.equal(outcome(await silent.read()), '400 RequestTimeout');
+      assert.ok(performance.now() - started < 5_000);
+      clearInterval(trickle);
+      for (const client of [slow, silent]) {
+        await client.closed;
+        client.destroy();
+      }
     });
 
     test('a head above the limits', async () => {
