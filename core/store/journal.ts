@@ -55,7 +55,10 @@ export class DiskJournal implements Journal {
 
   private queuedBytes = 0;
   private readonly waiting: RoomQueue;
+  /** Until replay starts behind it: its mark may still be on the way when the next one begins. */
   private checkpointing: Promise<void> | undefined;
+  /** With its mark: the earlier ones have ended before it. */
+  private lastCheckpoint: Promise<void> = Promise.resolve();
   /** Newest record of a user; marks alone need no checkpoint. */
   private lastUserNumber: number;
   private idleTimer = false;
@@ -100,7 +103,8 @@ export class DiskJournal implements Journal {
     const bytes = recordHeaderBytes + payloadBytes;
     if (bytes > this.ring.recordBytesMax)
       throw new CoreError('LIMIT_EXCEEDED', `a journal record of ${bytes} bytes`);
-    if (this.queuedBytes + bytes > 2 * limits.journalQueueBytesMax)
+    // A mark is small, and without it nothing that is queued may ever be written.
+    if (kind !== markKind && this.queuedBytes + bytes > 2 * limits.journalQueueBytesMax)
       throw new CoreError('BUSY', 'the journal queue is full');
     const group = this.openGroup(bytes);
     group.add({ kind, parts, payloadBytes, onDurable });
@@ -249,9 +253,9 @@ export class DiskJournal implements Journal {
   checkpoint(): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     if (this.closed && this.checkpointing === undefined) return Promise.reject(closedError());
-    this.checkpointing ??= this.runCheckpoint().finally(() => {
-      this.checkpointing = undefined;
-    });
+    if (this.checkpointing !== undefined) return this.checkpointing;
+    this.lastCheckpoint = this.runCheckpoint();
+    this.checkpointing = this.lastCheckpoint;
     return this.checkpointing;
   }
 
@@ -259,14 +263,21 @@ export class DiskJournal implements Journal {
     // Out of any `onDurable`: those of the whole group have then run.
     await Promise.resolve();
     const start = this.tail;
-    if (this.lastUserNumber < this.ring.superblock.current.number) return;
+    if (this.lastUserNumber < this.ring.superblock.current.number) {
+      this.checkpointing = undefined;
+      return;
+    }
     const below = start.number as RecordNumber;
     try {
       await Promise.all(this.users.map((user) => user.checkpoint(below)));
       if (this.failure !== undefined) throw this.failure;
       await this.ring.restartAt(start);
+      // A group before the mark may wait for a segment that only the next checkpoint frees.
+      this.checkpointing = undefined;
+      const marked = this.mark();
+      this.ringChanged();
       // Once the mark is durable, recovery can tell that this superblock was in use.
-      await this.mark();
+      await marked;
       for (const user of this.users) user.checkpointed?.(below);
       this.counts.checkpoints++;
     } catch (error) {
@@ -327,12 +338,12 @@ export class DiskJournal implements Journal {
 
   private async runClose(): Promise<void> {
     await Promise.resolve();
-    await this.checkpointing?.catch(() => undefined);
+    await this.lastCheckpoint.catch(() => undefined);
     if (this.failure === undefined) await this.mark().catch(() => undefined);
     await this.writing;
     // What was written last may have begun a checkpoint: it ends first, and none begins after it.
     this.closed = true;
-    await this.checkpointing?.catch(() => undefined);
+    await this.lastCheckpoint.catch(() => undefined);
     await this.writing;
     this.waiting.fail(closedError());
     await this.ring.close();

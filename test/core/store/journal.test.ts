@@ -220,6 +220,29 @@ describe('journal', () => {
     await journal.close();
   });
 
+  test('groups wait for a segment while a checkpoint is held up, and go on after it', async () => {
+    const { journal, user } = await openOn(new SimDisk(), { segmentsMin: 2, segmentsMax: 2 });
+    await putAll(journal, numbered(3));
+    const gate: { open?: () => void } = {};
+    const held = new Promise<void>((resolve) => {
+      gate.open = resolve;
+    });
+    user.gate = () => held;
+    const checkpoint = journal.checkpoint();
+    // Without `room`: more than both segments hold.
+    const all = putAll(
+      journal,
+      Array.from({ length: 20 }, (_, at) => `${at} ${'w'.repeat(6000)}`),
+    );
+    for (let turn = 0; turn < 20; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- time for everything that does not wait for the gate
+      await new Promise(setImmediate);
+    }
+    gate.open?.();
+    await Promise.all([all, checkpoint]);
+    assert.equal(user.checkpoints.length, new Set(user.checkpoints).size);
+  });
+
   test('close ends a checkpoint that its own mark begins, before it lets go of the files', async () => {
     const disk = new SimDisk();
     const options = { segmentsMin: 2, segmentsMax: 2 };
