@@ -1,5 +1,5 @@
 // Content of blobs on its way out: pieces are asked for a little ahead of the consumer, verified, and passed
-// on as they arrived. How large a piece is depends on how many reads share the memory of the process.
+// on as they arrived. Their memory is used again: a piece is the consumer's until it pulls the next one. How large a piece is depends on how many reads share the memory of the process.
 
 import { crc32c } from '../base/crc32c.ts';
 import { CoreError, isCoreError } from '../base/errors.ts';
@@ -19,6 +19,11 @@ interface PieceRequest {
   readonly signal: AbortSignal;
 }
 
+interface LentBytes {
+  readonly bytes: Uint8Array;
+  readonly release?: () => void;
+}
+
 export class BlobReader {
   private readonly clock: Clock;
   private readonly routing: Routing;
@@ -30,9 +35,10 @@ export class BlobReader {
     this.routing = routing;
   }
 
+  /** A piece is valid until the next one is pulled, or the iteration ends. */
   async *read(run: BlobRun): AsyncGenerator<Uint8Array> {
     const abort = new AbortController();
-    const ahead: Promise<Uint8Array>[] = [];
+    const ahead: Promise<LentBytes>[] = [];
     const end = run.offset + run.lengthBytes;
     let next = run.offset;
     this.running++;
@@ -48,7 +54,9 @@ export class BlobReader {
         const first = ahead.shift();
         if (first === undefined) return;
         // oxlint-disable-next-line no-await-in-loop -- in order; the others are on their way
-        yield await first;
+        const { bytes, release } = await first;
+        yield bytes;
+        release?.();
       }
     } finally {
       this.running--;
@@ -76,9 +84,9 @@ export class BlobReader {
     );
   }
 
-  private async fetch(request: PieceRequest): Promise<Uint8Array> {
+  private async fetch(request: PieceRequest): Promise<LentBytes> {
     const stopped = (): boolean => request.signal.aborted;
-    const attempt = (): Promise<Uint8Array> => this.fetchOnce(request);
+    const attempt = (): Promise<LentBytes> => this.fetchOnce(request);
     try {
       return await withRetry(this.clock, attempt, stopped);
     } catch (error) {
@@ -88,13 +96,13 @@ export class BlobReader {
     }
   }
 
-  private async fetchOnce(request: PieceRequest): Promise<Uint8Array> {
+  private async fetchOnce(request: PieceRequest): Promise<LentBytes> {
     const { layout, chunk, offset, length, signal } = request;
     const { rpc, target, chainVersion } = this.routing.forRead(layout, chunk);
-    const { response, payload } = await rpc.call(
+    const { response, payload, release } = await rpc.call(
       readChunk,
       { target, chainVersion, blob: chunk.blob, index: chunk.index, offset, length },
-      { answerBytes: length, signal },
+      { answerBytes: length, signal, lendsAnswer: true },
     );
     const name = `chunk ${chunk.blob}/${chunk.index}`;
     if (payload.length !== length)
@@ -104,6 +112,6 @@ export class BlobReader {
       );
     if (crc32c(payload) !== response.crc32c)
       throw new CoreError('CHECKSUM_MISMATCH', `${name} was damaged on the way from its store`);
-    return payload;
+    return release === undefined ? { bytes: payload } : { bytes: payload, release };
   }
 }

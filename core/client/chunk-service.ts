@@ -7,6 +7,7 @@ import type { ChainVer, ChunkId, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import type { MessageOf } from '../base/message.ts';
 import type { HandlerAnswer, RpcRegistry } from '../rpc/call.ts';
+import { PayloadPool } from '../rpc/payload-pool.ts';
 import type { ChunkStore } from '../store/types.ts';
 import { readChunk, writeChunk } from './chunk-calls.ts';
 
@@ -31,9 +32,10 @@ export function registerChunkService(
     },
     borrowing,
   );
+  const memory = new PayloadPool();
   registry.register(readChunk, (request) => {
     checkTarget(request, served);
-    return read(store, request);
+    return read(store, request, memory);
   });
 }
 
@@ -80,17 +82,25 @@ async function write(
 async function read(
   store: ChunkStore,
   request: MessageOf<typeof readChunk.request>,
+  memory: PayloadPool,
 ): Promise<HandlerAnswer<MessageOf<typeof readChunk.response>>> {
   const { offset, length } = request;
   if (length > limits.rpcPayloadBytesMax)
     throw new CoreError('LIMIT_EXCEEDED', `a read of ${length} bytes exceeds a frame`);
+  const chunk = chunkOf(request);
+  const into = memory.take(length);
   const { state, bytes, crc32c } = await store.read(
     id(request.target),
-    chunkOf(request),
+    chunk,
     offset,
     length,
+    into,
   );
   const response = { version: state.version, chunkBytes: state.length, crc32c };
+  const giveBack = (): void => memory.giveBack(into);
+  // What comes from the store's own memory is not ours to use again.
+  if (bytes.buffer === into.buffer) return { response, payload: [bytes], onSent: giveBack };
+  giveBack();
   return { response, payload: [bytes] };
 }
 

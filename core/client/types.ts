@@ -40,7 +40,8 @@ export interface BlobRun {
 export interface BlobClient {
   /** A writer of a fresh blob of this process's session. @throws SESSION_ENDED, UNAVAILABLE */
   create(): Promise<BlobWriter>;
-  /** The run's bytes in order, verified end to end, with bounded readahead. `return` of the iterator stops it.
+  /** The run's bytes in order, verified end to end, with bounded readahead. A piece is valid until the next one is
+   *  pulled: its memory is used again. `return` of the iterator stops it.
    *  @throws CORRUPT, CHUNK_NOT_FOUND, UNAVAILABLE in the middle */
   read(run: BlobRun): AsyncIterable<Uint8Array>;
 }

@@ -36,6 +36,9 @@ export interface Answer<Response> {
   readonly response: Response;
   /** Raw bytes beside the control message, never inside protobuf. Empty when the call carries none. */
   readonly payload: Uint8Array;
+  /** There when the payload is lent (`CallOptions.lendsAnswer`): gives its memory back, to be used for another
+   *  answer. Once, and nobody may hold a view of the payload then. Left out, the memory is collected. */
+  readonly release?: () => void;
 }
 
 export interface CallOptions {
@@ -45,6 +48,9 @@ export interface CallOptions {
   readonly deadlineMs?: number;
   /** Payload expected in the answer; overrides `Call.answerBytes`. */
   readonly answerBytes?: number;
+  /** The caller calls `Answer.release` when it is done with a large payload: a fresh buffer for each makes the
+   *  garbage collector run once per 64 MiB received. */
+  readonly lendsAnswer?: boolean;
   /** Gives the call up: it rejects with CANCELLED and the server is told. */
   readonly signal?: AbortSignal;
 }
@@ -72,6 +78,8 @@ export interface CallContext {
 export interface HandlerAnswer<Response> {
   readonly response: Response;
   readonly payload?: readonly Uint8Array[];
+  /** The payload is out: its memory may be used again. Not called when the connection ends before that. */
+  readonly onSent?: () => void;
 }
 
 export type Handler<Request, Response> = (

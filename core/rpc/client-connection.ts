@@ -12,9 +12,12 @@ import { Credits } from './credits.ts';
 import { frameType, refused } from './frame.ts';
 import type { FrameHeader } from './frame.ts';
 import type { Incoming } from './inbox.ts';
+import type { PayloadPool } from './payload-pool.ts';
 import type { PendingCall } from './pending-call.ts';
 
 export interface ClientConnectionOwner {
+  /** Memory of lent answers. */
+  readonly payloads: PayloadPool;
   /** The server let us in. */
   onWelcome(incarnation: Uint8Array): void;
   /** The call ended; its credit is free again. */
@@ -106,7 +109,9 @@ export class ClientConnection implements ChannelOwner {
     if (header.type !== frameType.answer) throw refused('of a server carries a request payload');
     const call = this.open.get(header.number);
     if (call === undefined) throw refused('answers a request that is not open');
-    return call.settled ? undefined : Buffer.allocUnsafe(header.payloadBytes);
+    if (call.settled) return undefined;
+    const bytes = header.payloadBytes;
+    return call.lendsAnswer ? this.owner.payloads.take(bytes) : Buffer.allocUnsafe(bytes);
   }
 
   onMessage(message: Incoming): void {

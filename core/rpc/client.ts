@@ -15,6 +15,7 @@ import type { ClientConnectionOwner, LostConnection } from './client-connection.
 import { isSmall } from './credits.ts';
 import { lanes } from './frame.ts';
 import type { Incoming } from './inbox.ts';
+import { PayloadPool } from './payload-pool.ts';
 import { Deadlines } from './pending-call.ts';
 import type { PendingCall } from './pending-call.ts';
 
@@ -31,7 +32,10 @@ export interface ReconnectingClientOptions {
   readonly onConnected?: (incarnation: Uint8Array) => void;
 }
 
+const nothing = Buffer.alloc(0);
+
 export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
+  readonly payloads = new PayloadPool();
   private readonly options: ReconnectingClientOptions;
   private readonly deadlines: Deadlines;
   /** Two queues a lane: small calls never wait behind large ones (core/rpc/credits.ts). */
@@ -107,6 +111,7 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
       lane: lanes.indexOf(call.lane),
       costBytes: payloadBytes + answerBytes,
       answerBytes,
+      lendsAnswer: options.lendsAnswer === true,
       deadlineAtMs: now + waitMs,
       connectByMs: now + Math.min(waitMs, limits.rpcConnectWaitMs),
       outgoing: undefined,
@@ -227,8 +232,17 @@ export class ReconnectingClient implements RpcClient, ClientConnectionOwner {
     const response = call.settled ? undefined : decodeAnswer(call, answer);
     if (response instanceof CoreError) this.settle(call, response);
     else if (response !== undefined)
-      this.settle(call, { response, payload: answer.payload ?? Buffer.alloc(0) });
+      this.settle(call, this.answerOf(call, response, answer.payload));
     this.sendWaiting();
+  }
+
+  private answerOf(
+    { lendsAnswer }: PendingCall,
+    response: object,
+    payload: Buffer = nothing,
+  ): Answer<object> {
+    if (!lendsAnswer) return { response, payload };
+    return { response, payload, release: () => this.payloads.giveBack(payload) };
   }
 
   onFailure(call: PendingCall, error: CoreError): void {

@@ -25,6 +25,8 @@ export interface Outgoing {
   readonly payload?: readonly Uint8Array[] | undefined;
   /** The control part carries a checksum of the payload; the frame needs none. */
   readonly payloadProtected?: boolean | undefined;
+  /** Nobody reads the payload any more. Not called when the connection ends before that. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** Payloads up to this size are copied behind their header: cheaper than one more part to write. */
@@ -206,7 +208,9 @@ export class Outbox {
       }
     }
     const head = slab.subarray(at, at + bytes);
-    if (!this.connection.write(inline ? [head] : [head, ...piece])) this.blocked = true;
+    // What was written before the last piece is taken before it.
+    const onTaken = sending.sentBytes === sending.payloadBytes ? message.onSent : undefined;
+    if (!this.connection.write(inline ? [head] : [head, ...piece], onTaken)) this.blocked = true;
   }
 
   /** Room in a slab that nobody writes again, for the kernel may still have to take it. */

@@ -14,6 +14,8 @@ export interface PendingCall {
   /** What it takes of the lane's credits. */
   readonly costBytes: number;
   readonly answerBytes: number;
+  /** The answer's payload comes from memory that is used again. */
+  readonly lendsAnswer: boolean;
   readonly deadlineAtMs: number;
   /** Until then it waits for a connection; limits.rpcConnectWaitMs, or less. */
   readonly connectByMs: number;

@@ -259,6 +259,7 @@ export class ServerConnection implements ChannelOwner {
       control,
       payload: answer.payload,
       payloadProtected: call.payloadProtected,
+      onSent: answer.onSent,
     });
   }
 

@@ -39,20 +39,21 @@ export class ChunkReader {
     this.parts = parts;
   }
 
-  /** Logical bytes [from, to) of the content. @throws CoreError CORRUPT */
+  /** Logical bytes [from, to) of the content, in `into` where that fits and is needed. @throws CoreError CORRUPT */
   async read(
     place: Place,
     content: Content,
     unitBytes: number,
     from: number,
     to: number,
+    into?: Buffer,
   ): Promise<VerifiedBytes> {
     assert(from >= 0 && from <= to && to <= content.length, `read of [${from}, ${to})`);
     if (from === to || content.base === undefined) return { bytes: new Uint8Array(0), crc32c: 0 };
     const over = content.patches.filter(
       (patch) => patch.offset < to && patch.offset + patch.length > from,
     );
-    if (over.length === 0) return this.own(place, content.base, unitBytes, from, to);
+    if (over.length === 0) return this.own(place, content.base, unitBytes, from, to, into);
     return this.merged(place, content.base, over, { unitBytes, from, to });
   }
 
@@ -74,11 +75,12 @@ export class ChunkReader {
     unitBytes: number,
     from: number,
     to: number,
+    into?: Buffer,
   ): Promise<VerifiedBytes> {
     const first = Math.floor(from / unitBytes);
     const start = first * unitBytes;
     const end = Math.min(Math.ceil(to / unitBytes) * unitBytes, piece.length);
-    const bytes = await this.block(piece.position, start, end);
+    const bytes = await this.block(piece.position, start, end, into);
     this.verify(place, piece, unitBytes, start, bytes);
     if (start === from && end === to) {
       const checksums = piece.checksums.slice(first, Math.ceil(end / unitBytes));
@@ -149,7 +151,12 @@ export class ChunkReader {
   }
 
   /** Bytes [from, to) of a block as they are or will be: the slab, and over it what is still in memory. */
-  private async block(position: Position, from: number, to: number): Promise<Uint8Array> {
+  private async block(
+    position: Position,
+    from: number,
+    to: number,
+    into?: Buffer,
+  ): Promise<Uint8Array> {
     const { files, placements } = this.parts;
     const at = this.fileOffset(position) + from;
     const held = placements.over(position, from, to);
@@ -158,7 +165,7 @@ export class ChunkReader {
       mark('reader.held');
       return newest.bytes.subarray(from - newest.from, to - newest.from);
     }
-    const bytes = Buffer.allocUnsafe(to - from);
+    const bytes = into?.length === to - from ? into : Buffer.allocUnsafe(to - from);
     await files.read(slabOf(position), bytes, at);
     // The entries stay valid although their round may have ended meanwhile.
     for (const entry of held) {

@@ -217,7 +217,13 @@ export class ChunkEngine implements ChunkStore, JournalUser {
 
   // --- reads -------------------------------------------------------------------------------------
 
-  async read(target: TargetId, chunk: ChunkId, offset: number, length: number): Promise<ChunkRead> {
+  async read(
+    target: TargetId,
+    chunk: ChunkId,
+    offset: number,
+    length: number,
+    into?: Buffer,
+  ): Promise<ChunkRead> {
     if (!isCount(offset) || !isCount(length))
       throw new CoreError('INVALID_ARGUMENT', `read of ${length} bytes at ${offset}`);
     this.checkTarget(target);
@@ -226,7 +232,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       const from = Math.min(offset, content.length);
       const to = Math.min(offset + length, content.length);
       const { reader } = this.parts;
-      const found = await reader.read({ target, chunk }, content, unitBytes, from, to);
+      const found = await reader.read({ target, chunk }, content, unitBytes, from, to, into);
       return { state: stateOf(row), bytes: found.bytes, crc32c: found.crc32c };
     });
   }

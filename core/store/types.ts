@@ -192,8 +192,16 @@ export interface ChunkStore {
   stage(update: ChunkUpdate): Promise<StagedUpdate>;
   /** stage, submit and wait: the usual single update. */
   update(update: ChunkUpdate): Promise<ChunkState | undefined>;
-  /** @throws CoreError CHUNK_NOT_FOUND, CORRUPT */
-  read(target: TargetId, chunk: ChunkId, offset: number, length: number): Promise<ChunkRead>;
+  /** @param into `length` bytes that a read of whole checksum units may use for what comes from the disk; whether
+   *  it did shows in the answer's bytes. Nobody else touches it until the promise settles.
+   *  @throws CoreError CHUNK_NOT_FOUND, CORRUPT */
+  read(
+    target: TargetId,
+    chunk: ChunkId,
+    offset: number,
+    length: number,
+    into?: Buffer,
+  ): Promise<ChunkRead>;
   stat(target: TargetId, chunk: ChunkId): Promise<ChunkState | undefined>;
   /** Chunks of a target in key order after `after`, at most `limit`: recovery, fsck, scrub, janitor. */
   scan(

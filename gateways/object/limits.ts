@@ -30,6 +30,8 @@ export const doorLimits = {
   bodyBufferedBytesMax: 256 * KiB,
   /** One write to a socket: progress of a slow reader shows at this grain. */
   writeBytesMax: 256 * KiB,
+  /** Content that leaves with the end of its answer, in one system call; of more the memory is used again. */
+  endBytesMax: 64 * KiB,
   /** XML of a request: 10,000 parts with every checksum fit. */
   documentBytesMax: 2 * MiB,
   /** Bodies from this size on are refused for a missing bucket or a failed condition before they are read. */

@@ -3,6 +3,7 @@
 
 export interface ReplyContent {
   readonly lengthBytes: number;
+  /** A piece is valid until the next one is pulled. */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Stops reading; called in any case, also after the end. */
   cancel(): void;

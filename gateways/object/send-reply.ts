@@ -112,7 +112,7 @@ async function sendContent(
     while (next.done !== true) {
       const piece = next.value;
       sentBytes += piece.length;
-      if (sentBytes === content.lengthBytes && piece.length <= doorLimits.writeBytesMax) {
+      if (sentBytes === content.lengthBytes && piece.length <= doorLimits.endBytesMax) {
         exchange.sentBytes += piece.length;
         response.end(piece);
         return;
@@ -129,16 +129,14 @@ async function sendContent(
   }
 }
 
-/** @returns false when the connection is gone. */
+/** Returns when the connection has taken the piece: its memory is used again for the next one.
+ *  @returns false when the connection is gone. */
 async function writePiece(exchange: Exchange, piece: Uint8Array): Promise<boolean> {
-  const { response } = exchange;
   for (let at = 0; at < piece.length; at += doorLimits.writeBytesMax) {
     const slice = piece.subarray(at, at + doorLimits.writeBytesMax);
-    const room = response.write(slice);
     exchange.sentBytes += slice.length;
-    if (room) continue;
     exchange.awaitsReader = true;
-    await drained(exchange);
+    await taken(exchange, slice);
     exchange.awaitsReader = false;
     if (exchange.isGone) return false;
   }
@@ -165,18 +163,17 @@ async function flushed(exchange: Exchange): Promise<void> {
   exchange.awaitsReader = false;
 }
 
-/** Until there is room again, or the connection ends. The request's socket is asked: an answer that waits for
+/** Until the kernel has the bytes, or the connection ends. The request's socket is asked: an answer that waits for
  *  earlier ones on its connection has none yet. */
-function drained({ request, response }: Exchange): Promise<void> {
+function taken({ request, response }: Exchange, bytes: Uint8Array): Promise<void> {
   const { socket } = request;
   return new Promise((resolve) => {
     const done = (): void => {
-      response.off('drain', done);
       socket.off('close', done);
       resolve();
     };
-    response.on('drain', done);
     socket.on('close', done);
+    response.write(bytes, done);
     if (socket.destroyed) done();
   });
 }

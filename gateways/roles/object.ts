@@ -9,12 +9,15 @@ import { openCoreWriter } from '../../core/model/core-client.ts';
 import { IdentityClient } from '../../core/model/identities/client.ts';
 import type { HashContent } from '../../core/model/objects/hash-content.ts';
 import { makeObjectStore } from '../../core/model/objects/object-store.ts';
-import { startChecksum } from '../../protocols/s3/checksums.ts';
+import { type ChecksumAlgorithm, startChecksum } from '../../protocols/s3/checksums.ts';
 import { openObjectGateway } from '../object/gateway.ts';
 import type { StartRole } from './role.ts';
 
+const native: ReadonlySet<string> = new Set(['MD5', 'SHA1', 'SHA256']);
+
+/** Not the deferred hashes of protocols/s3, which keep a first piece: pieces of stored content are only lent. */
 const hash: HashContent = (algorithm) =>
-  algorithm === 'MD5' ? createHash('md5') : startChecksum(algorithm);
+  native.has(algorithm) ? createHash(algorithm) : startChecksum(algorithm as ChecksumAlgorithm);
 
 export const startObject: StartRole = async ({ config, events, metrics, listen: targets }) => {
   const listen = targets['s3'];

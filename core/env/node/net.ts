@@ -39,7 +39,7 @@ class SocketConnection implements Connection {
     socket.on('close', () => this.onClose(this.failure));
   }
 
-  write(parts: readonly Uint8Array[]): boolean {
+  write(parts: readonly Uint8Array[], onTaken?: () => void): boolean {
     const { socket } = this;
     if (!socket.writable) return true; // onClose says the rest
     if (!this.corked) {
@@ -48,7 +48,10 @@ class SocketConnection implements Connection {
       // Behind all callbacks of this turn: a tick would come behind each of them, with a system call each.
       setImmediate(() => this.flush());
     }
-    for (const part of parts) socket.write(part);
+    const last = parts.length - 1;
+    const taken = onTaken && ((error?: Error | null) => void (error ?? onTaken()));
+    for (const [index, part] of parts.entries())
+      socket.write(part, index === last ? taken : undefined);
     return socket.writableLength < unsentBytesMax;
   }
 

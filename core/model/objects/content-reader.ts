@@ -12,6 +12,13 @@ import type { RpcClient } from '../../rpc/call.ts';
 
 export type Opened = MessageOf<typeof openObject.response>;
 
+/** What openObject answered; the payload is lent until `release`. */
+export interface OpenedObject {
+  readonly opened: Opened;
+  readonly payload: Uint8Array;
+  readonly release: (() => void) | undefined;
+}
+
 export interface ContentSources {
   readonly rpc: RpcClient;
   readonly blobs: BlobClient;
@@ -27,14 +34,13 @@ export interface OpenContent {
  *  @throws CORRUPT when the answer's payload does not match its checksum */
 export function openContent(
   sources: ContentSources,
-  opened: Opened,
-  payload: Uint8Array,
+  { opened, payload, release }: OpenedObject,
 ): OpenContent {
   if (opened.inPayload || opened.lengthBytes === 0) {
     if (opened.inPayload && crc32c(payload) !== opened.payloadCrc32c) {
       throw new CoreError('CORRUPT', 'content changed between the store and the gateway');
     }
-    return { chunks: once(payload), cancel: () => undefined };
+    return { chunks: once(payload, release), cancel: () => undefined };
   }
   const hold = sources.lease.hold(opened.epoch);
   let cancelled = false;
@@ -45,8 +51,12 @@ export function openContent(
   return { chunks: follow(sources, opened, hold, () => cancelled), cancel };
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* once(
+  bytes: Uint8Array,
+  release: (() => void) | undefined,
+): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
+  release?.();
 }
 
 async function* follow(

@@ -5,6 +5,7 @@ import { asBuffer } from '../../base/bytes.ts';
 import type { ChecksumAlgorithm, ObjectChecksum } from './types.ts';
 
 export interface RunningHash {
+  /** The bytes may change after the call. */
   update(bytes: Uint8Array): void;
   digest(): Uint8Array;
 }

@@ -7,7 +7,7 @@ import type { BlobClient, ReadLease, WriterSession } from '../../client/types.ts
 import * as calls from '../../meta/calls.ts';
 import * as m from '../../meta/messages.ts';
 import type { Call, RpcClient } from '../../rpc/call.ts';
-import { type OpenContent, type Opened, openContent } from './content-reader.ts';
+import { type OpenContent, type Opened, type OpenedObject, openContent } from './content-reader.ts';
 import { storeContent } from './content-writer.ts';
 import * as convert from './convert.ts';
 import type { HashContent } from './hash-content.ts';
@@ -165,8 +165,8 @@ class RpcObjectStore implements ObjectStore {
     who: Principal,
     request: ReadRequest,
     content: boolean,
-  ): Promise<{ opened: Opened; payload: Uint8Array }> {
-    const { response, payload } = await this.parts.rpc.call(calls.openObject, {
+  ): Promise<OpenedObject> {
+    const asked = {
       who,
       object: refOf(request),
       conditions: convert.toReadConditions(request.conditions),
@@ -174,10 +174,13 @@ class RpcObjectStore implements ObjectStore {
       partNumber: request.partNumber,
       content,
       reader: this.parts.lease.reader,
+    };
+    const { response, payload, release } = await this.parts.rpc.call(calls.openObject, asked, {
+      lendsAnswer: content,
     });
     switch (response.outcome) {
       case 'ok':
-        return { opened: response, payload };
+        return { opened: response, payload, release };
       case 'not-modified':
         throw new ReadRefused('NOT_MODIFIED', convert.fromInfo(response.info));
       case 'condition-failed':
@@ -192,12 +195,12 @@ class RpcObjectStore implements ObjectStore {
   }
 
   async get(who: Principal, request: ReadRequest): Promise<ObjectContent> {
-    const { opened, payload } = await this.open(who, request, true);
-    return Object.assign(headOf(opened), this.contentOf(opened, payload));
+    const object = await this.open(who, request, true);
+    return Object.assign(headOf(object.opened), this.contentOf(object));
   }
 
-  private contentOf(opened: Opened, payload: Uint8Array): OpenContent {
-    return openContent(this.parts, opened, payload);
+  private contentOf(object: OpenedObject): OpenContent {
+    return openContent(this.parts, object);
   }
 
   async head(who: Principal, request: ReadRequest): Promise<ObjectHead> {
@@ -271,9 +274,10 @@ class RpcObjectStore implements ObjectStore {
     if (algorithm === undefined) return commit(undefined, undefined);
     for (let attempt = 1; ; attempt++) {
       const source = { ...request.source, conditions: {} };
-      const { opened, payload } = await this.open(who, source, true);
+      const object = await this.open(who, source, true);
+      const { opened } = object;
       const carried = opened.info.checksum;
-      const content = this.contentOf(opened, payload);
+      const content = this.contentOf(object);
       try {
         const suits = carried?.algorithm === algorithm && carried.type === 'FULL_OBJECT';
         const checksum = suits
@@ -409,8 +413,9 @@ class RpcObjectStore implements ObjectStore {
     for (let attempt = 1; ; attempt++) {
       const source = { ...request.source, conditions: {} };
       const ranged = request.range === undefined ? source : { ...source, range: request.range };
-      const { opened, payload } = await this.open(who, ranged, true);
-      const content = this.contentOf(opened, payload);
+      const object = await this.open(who, ranged, true);
+      const { opened } = object;
+      const content = this.contentOf(object);
       try {
         const { etag, checksum } = await md5OfContent(
           this.parts.hash,

@@ -181,7 +181,8 @@ export interface ObjectHead {
 }
 
 export interface ObjectContent extends ObjectHead {
-  /** Content in order, in pieces of at most one chunk; pull for backpressure. The iterator's `return` (a
+  /** Content in order, in pieces of at most one chunk; pull for backpressure. A piece is valid until the next one
+   *  is pulled: its memory is used again. The iterator's `return` (a
    *  `break`, or `cancel`) stops reading and frees everything. @throws CORRUPT, UNAVAILABLE in the middle */
   readonly chunks: AsyncIterable<Uint8Array>;
   cancel(): void;

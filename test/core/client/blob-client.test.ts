@@ -41,7 +41,7 @@ describe('blob client', () => {
 
   async function read(run: BlobRun): Promise<Buffer> {
     const pieces: Uint8Array[] = [];
-    for await (const piece of rig.blobs.read(run)) pieces.push(piece);
+    for await (const piece of rig.blobs.read(run)) pieces.push(Buffer.from(piece));
     return Buffer.concat(pieces);
   }
 

@@ -38,7 +38,7 @@ export const calls = {
   absent: defineCall({ ...echoCall, id: 9005, name: 'absent', capability: 'read', lane: 'read' }),
   /** Borrows its payload; answers the sum of its bytes. */
   sum: defineCall({ ...echoCall, id: 9007, name: 'sum', capability: 'write', lane: 'write' }),
-  /** Answers `number` bytes. */
+  /** Answers `number` bytes of 7, in memory that is overwritten once the answer is out. */
   give: defineCall({ ...echoCall, id: 9006, name: 'give', capability: 'read', lane: 'read' }),
 };
 
@@ -55,6 +55,8 @@ export class RpcRig {
   readonly waiters: Waiter[] = [];
   /** Requests whose handler was started. */
   started = 0;
+  /** Answers of `give` that are out. */
+  sent = 0;
   server: RpcServer;
   private readonly clients: ReconnectingClient[] = [];
 
@@ -133,7 +135,12 @@ export class RpcRig {
     );
     server.register(calls.give, async (response) => {
       this.started++;
-      return { response, payload: [Buffer.alloc(response.number, 7)] };
+      const given = Buffer.alloc(response.number, 7);
+      const onSent = (): void => {
+        this.sent++;
+        given.fill(0xee);
+      };
+      return { response, payload: [given], onSent };
     });
     server.register(calls.wait, (response, _payload, context) => {
       this.started++;

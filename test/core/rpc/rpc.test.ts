@@ -44,6 +44,46 @@ describe('rpc', () => {
     assert.ok(results.every(Boolean));
   });
 
+  test('memory of an answer belongs to its handler again once it is out, not before', async () => {
+    const client = rig.client();
+    const sizes = [0, 1, 4096, 4097, 70_000, limits.rpcPieceBytes + 1, 3 * MiB];
+    const answers = await Promise.all(
+      sizes.map((number) => client.call(calls.give, { number }, { answerBytes: number })),
+    );
+    for (const [index, { payload }] of answers.entries())
+      assert.ok(Buffer.alloc(sizes[index] as number, 7).equals(payload));
+    await eventually(() => rig.sent === sizes.length, 'every answer is out');
+  });
+
+  test('memory of lent answers is used again when it was given back, not before', async () => {
+    const client = rig.client();
+    const memory = new Set<ArrayBufferLike>();
+    const number = 300_000;
+    const held = await client.call(
+      calls.give,
+      { number },
+      { answerBytes: number, lendsAnswer: true },
+    );
+    for (let count = 0; count < 20; count++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const answer = await client.call(
+        calls.give,
+        { number },
+        { answerBytes: number, lendsAnswer: true },
+      );
+      assert.ok(Buffer.alloc(number, 7).equals(answer.payload));
+      memory.add(answer.payload.buffer);
+      answer.payload.fill(0xaa);
+      answer.release?.();
+    }
+    assert.equal(memory.size, 1);
+    assert.ok(!memory.has(held.payload.buffer));
+    assert.ok(Buffer.alloc(number, 7).equals(held.payload));
+    const own = await client.call(calls.give, { number }, { answerBytes: number });
+    assert.equal(own.release, undefined);
+    assert.ok(!memory.has(own.payload.buffer));
+  });
+
   test('memory of borrowed payloads is used again, never while a handler has it', async () => {
     const client = rig.client();
     const round = (): Promise<void[]> =>

@@ -96,7 +96,7 @@ export function put(
 
 export async function contentOf({ chunks }: Pick<ObjectContent, 'chunks'>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of chunks) pieces.push(piece);
+  for await (const piece of chunks) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces);
 }
 

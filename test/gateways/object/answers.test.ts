@@ -21,9 +21,20 @@ class OddContent extends MemoryObjects {
     const name = Buffer.from(request.key).toString();
     const lengthBytes = Number.parseInt(name, 10) * MiB;
     const info = { ...head.info, sizeBytes: lengthBytes };
-    const chunks = this.pieces(name, lengthBytes);
+    const chunks = name.endsWith('lent')
+      ? this.lentPieces(lengthBytes)
+      : this.pieces(name, lengthBytes);
     const cancel = (): void => void this.cancelled++;
     return { info, firstByte: 0, lengthBytes, partial: false, chunks, cancel };
+  }
+
+  /** Each piece lies in the memory of the one before it, which is scrawled over first. */
+  private async *lentPieces(lengthBytes: number): AsyncGenerator<Uint8Array> {
+    const memory = Buffer.alloc(pieceBytes);
+    for (let sent = 0; sent < lengthBytes; sent += pieceBytes) {
+      yield memory.fill(sent / pieceBytes + 1);
+      memory.fill(0xee);
+    }
   }
 
   private async *pieces(name: string, lengthBytes: number): AsyncGenerator<Uint8Array> {
@@ -67,6 +78,20 @@ describe('content', () => {
     const answer = await client.read();
     assert.equal(answer.status, 200);
     assert.equal(answer.body.length, 5 * MiB);
+    client.destroy();
+  });
+
+  test('no piece is pulled before the connection has taken the one before it', async () => {
+    const client = await get('24-lent');
+    client.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    client.socket.resume();
+    const { body } = await client.read();
+    assert.equal(body.length, 24 * MiB);
+    for (let piece = 0; piece < 24; piece++) {
+      const bytes = body.subarray(piece * MiB, (piece + 1) * MiB);
+      assert.ok(bytes.equals(Buffer.alloc(MiB, piece + 1)), `piece ${piece}`);
+    }
     client.destroy();
   });
 

@@ -95,12 +95,18 @@ describe('net', () => {
     let writes = 1;
     while (client.write([part])) writes++;
     assert.ok(writes < 20 && client.queuedBytes > 0);
+    let taken = 0;
+    client.write([Buffer.from('a'), part], () => taken++);
     await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(drained, false);
+    assert.deepEqual({ drained, taken }, { drained: false, taken: 0 });
     accepted[0]?.resume();
     await eventually(() => drained, 'drained');
     assert.equal(client.queuedBytes, 0);
+    assert.equal(taken, 1);
     client.destroy();
+    client.write([part], () => taken++);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(taken, 1);
   });
 
   test('a socket file is private, is taken over when stale, and refused when in use', async () => {
