@@ -5,8 +5,9 @@ export const sectorBytes = 512;
 export interface PendingSector {
   readonly id: number;
   readonly sector: number;
-  /** The whole sector after the write. */
-  readonly bytes: Buffer;
+  /** Holds the whole sector after the write, at `at`; shared by the sectors of the write. */
+  readonly image: Buffer;
+  readonly at: number;
 }
 
 export class SimInode {
@@ -18,6 +19,8 @@ export class SimInode {
   pending: PendingSector[] = [];
   /** Names the unsynced change of the size; undefined when the size is synced. */
   sizeId: number | undefined;
+  /** The file was cut since the last sync: what is behind the cut changed without a pending sector. */
+  private cut = false;
   /** Sectors that a failed sync dropped: seen until the cache goes, never written by a later sync. */
   private dropped = new Set<number>();
 
@@ -37,20 +40,20 @@ export class SimInode {
     this.seen = grown(this.seen, end);
     this.seen.set(bytes, position);
     if (end > this.size) this.resize(end, nextId);
+    const first = Math.floor(position / sectorBytes);
     const last = Math.ceil(end / sectorBytes);
-    for (let sector = Math.floor(position / sectorBytes); sector < last; sector++)
-      this.addPending(sector, nextId());
-  }
-
-  private addPending(sector: number, id: number): void {
-    this.dropped.delete(sector);
-    this.pending.push({ id, sector, bytes: sectorOf(this.seen, sector) });
+    const image = Buffer.from(this.seen.subarray(first * sectorBytes, last * sectorBytes));
+    for (let sector = first; sector < last; sector++) {
+      this.dropped.delete(sector);
+      this.pending.push({ id: nextId(), sector, image, at: (sector - first) * sectorBytes });
+    }
   }
 
   truncate(bytes: number, nextId: () => number): void {
     this.seen = grown(this.seen, bytes);
     if (bytes < this.size) {
       this.seen.fill(0, bytes, this.size);
+      this.cut = true;
       // A cut is kept or lost with the size; sectors that it cut stay pending, as on a real disk.
     }
     if (bytes !== this.size) this.resize(bytes, nextId);
@@ -62,6 +65,21 @@ export class SimInode {
   }
 
   sync(): void {
+    if (this.cut) this.syncAll();
+    else {
+      this.synced = grown(this.synced, this.seen.length);
+      for (const { sector } of this.pending) {
+        const at = sector * sectorBytes;
+        this.seen.copy(this.synced, at, at, at + sectorBytes);
+      }
+    }
+    this.cut = false;
+    this.syncedSize = this.size;
+    this.pending = [];
+    this.sizeId = undefined;
+  }
+
+  private syncAll(): void {
     const image = Buffer.from(this.seen);
     for (const sector of this.dropped) {
       const at = sector * sectorBytes;
@@ -69,9 +87,6 @@ export class SimInode {
       image.set(this.synced.subarray(at, at + sectorBytes), at);
     }
     this.synced = image;
-    this.syncedSize = this.size;
-    this.pending = [];
-    this.sizeId = undefined;
   }
 
   /** A failed sync: the kernel marks the pages clean, so that no later sync writes them. */
@@ -86,9 +101,9 @@ export class SimInode {
     this.pending = this.pending.map((write) => {
       const at = position - write.sector * sectorBytes;
       if (at < 0 || at >= sectorBytes) return write;
-      const bytes = Buffer.from(write.bytes);
-      bytes[at] = (bytes[at] as number) ^ mask;
-      return { ...write, bytes };
+      const image = Buffer.from(bytesOf(write));
+      image[at] = (image[at] as number) ^ mask;
+      return { ...write, image, at: 0 };
     });
   }
 
@@ -101,12 +116,13 @@ export class SimInode {
     for (const write of this.pending) {
       if (!survives(write.id) || write.sector * sectorBytes >= size) continue;
       image = grown(image, (write.sector + 1) * sectorBytes);
-      image.set(write.bytes, write.sector * sectorBytes);
+      image.set(bytesOf(write), write.sector * sectorBytes);
     }
     image.fill(0, size);
     after.seen = image;
     after.size = size;
-    after.sync();
+    after.syncAll();
+    after.syncedSize = size;
     return after;
   }
 
@@ -118,6 +134,7 @@ export class SimInode {
     copy.syncedSize = this.syncedSize;
     copy.pending = [...this.pending];
     copy.sizeId = this.sizeId;
+    copy.cut = this.cut;
     copy.dropped = new Set(this.dropped);
     return copy;
   }
@@ -132,6 +149,6 @@ function grown(buffer: Buffer<ArrayBuffer>, bytes: number): Buffer<ArrayBuffer> 
   return larger;
 }
 
-function sectorOf(buffer: Buffer, sector: number): Buffer {
-  return Buffer.from(buffer.subarray(sector * sectorBytes, (sector + 1) * sectorBytes));
+function bytesOf({ image, at }: PendingSector): Buffer {
+  return image.subarray(at, at + sectorBytes);
 }

@@ -62,12 +62,18 @@ export class SimKv implements Kv {
 
   async range({ from, to, reverse = false, limit }: KvRange): Promise<KvEntry[]> {
     await this.perform('range');
-    this.sorted ??= [...this.seen.keys()].toSorted(compareText);
-    const found = this.sorted.filter((key) => key >= text(from) && key < text(to));
-    if (reverse) found.reverse();
-    const page = found
-      .slice(0, limit)
-      .map((key): KvEntry => [bytes(key), Buffer.from(this.seen.get(key) as Uint8Array)]);
+    // Strings of one character a byte are ordered as their bytes are.
+    this.sorted ??= [...this.seen.keys()].toSorted();
+    const first = lowerBound(this.sorted, text(from));
+    const end = Math.max(first, lowerBound(this.sorted, text(to)));
+    const count = Math.min(limit, end - first);
+    const found = reverse
+      ? this.sorted.slice(end - count, end).toReversed()
+      : this.sorted.slice(first, first + count);
+    const page = found.map((key): KvEntry => [
+      bytes(key),
+      Buffer.from(this.seen.get(key) as Uint8Array),
+    ]);
     await this.perform('answer');
     return page;
   }
@@ -136,6 +142,18 @@ export class SimKv implements Kv {
     for (const map of [this.base, this.seen]) write(map, [{ key, value }]);
     this.sorted = undefined;
   }
+}
+
+/** Index of the first key that is not below `key`. */
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function write(map: Map<string, Uint8Array>, mutations: readonly KvMutation[]): void {
