@@ -129,7 +129,10 @@ export class Allocator {
       if (warm !== undefined) return warm;
     }
     // Blocks that cooled down at the last checkpoint come before a new slab.
-    if (blockClass.open.size === 0) this.sweep(sweepPerShortage);
+    if (blockClass.open.size === 0) {
+      mark('allocator.shortage');
+      this.sweep(sweepPerShortage);
+    }
     for (const slab of blockClass.open) {
       const block = slab.take();
       if (block !== undefined) blockClass.freeBlocks--;
@@ -146,7 +149,10 @@ export class Allocator {
       const entry = this.warmth.get(position);
       // Entries whose record a checkpoint passed were released by `sweep` and may be stale here.
       if (entry === undefined || !entry.idle) continue;
-      if (this.bySlab.get(slabOf(position))?.frozen !== false) continue;
+      if (this.bySlab.get(slabOf(position))?.frozen !== false) {
+        mark('allocator.warmFrozen');
+        continue;
+      }
       entry.idle = false;
       mark('allocator.warmReuse');
       return position;
@@ -226,7 +232,10 @@ export class Allocator {
 
   /** Replay may meet the record that uses a block again before the block was drained. */
   private revive(position: Position): void {
-    if (this.leaving.delete(position)) this.onForgotten(position);
+    if (this.leaving.delete(position)) {
+      mark('allocator.revive');
+      this.onForgotten(position);
+    }
     const warm = this.warmth.get(position);
     if (warm !== undefined) warm.idle = false;
   }

@@ -1,6 +1,7 @@
 // The engine lock of chunks: one holder per key, waiters served in the order they came.
 
 import { assert } from '../base/assert.ts';
+import { mark } from '../base/mark.ts';
 
 export class ChunkLocks {
   /** Held keys and who waits for them. */
@@ -9,10 +10,12 @@ export class ChunkLocks {
   /** The release function, at once or when everybody before has released the key. */
   acquire(key: string): (() => void) | Promise<() => void> {
     const waiters = this.held.get(key);
-    if (waiters !== undefined)
+    if (waiters !== undefined) {
+      mark('lock.wait');
       return new Promise((resolve) => {
         waiters.push(() => resolve(this.releaser(key)));
       });
+    }
     this.held.set(key, []);
     return this.releaser(key);
   }

@@ -167,6 +167,7 @@ export class ChunkReader {
     }
     const bytes = into?.length === to - from ? into : Buffer.allocUnsafe(to - from);
     await files.read(slabOf(position), bytes, at);
+    if (held.length > 0) mark('reader.overlaid');
     // The entries stay valid although their round may have ended meanwhile.
     for (const entry of held) {
       const start = Math.max(from, entry.from);

@@ -111,6 +111,7 @@ export class Drafter {
     const blockLog2 = blockLog2For(Math.max(length, expectedBytes));
     const position = this.parts.space.reserve(blockLog2, this.mayBeWarm(blockLog2));
     if (position === undefined) return undefined;
+    mark('draft.whole');
     const base = { offset, length, position, checksums };
     return {
       content: { length, crc32c: crc, base, patches: [] },
@@ -127,6 +128,7 @@ export class Drafter {
       const { old } = work;
       if (length === old.length) return old;
       if (length < old.length) return this.shorten(work, length);
+      mark('draft.extend');
       const plan = planExtend(old, this.blockBytes(old), length, this.planLimits(work));
       const nothing = { ...nothingWritten, offset: length };
       if (plan.kind === 'replace') return this.replace(work, nothing);
@@ -197,6 +199,7 @@ export class Drafter {
     const { offset, bytes } = written;
     const length = offset + bytes.length;
     if (length === 0) return emptyContent;
+    mark('draft.replace');
     const parts = offset === 0 ? [bytes] : [...zeros(offset), bytes];
     const checksums = offset === 0 ? written.checksums : unitChecksums(parts, work.unitBytes);
     const { expectedBytes } = written;
@@ -235,6 +238,7 @@ export class Drafter {
     const { base } = old;
     assert(base !== undefined, 'content has a base');
     if (patches.length > 0) {
+      mark('draft.shortenPatched');
       const kept = await this.parts.reader.read(place, old, unitBytes, 0, length);
       return { length, crc32c: kept.crc32c, base, patches };
     }
@@ -306,7 +310,10 @@ export class Drafter {
         'append over warm bytes',
       );
       const first = firstBytes(added, pageCeil(from) - from);
-      if (head.length > 0) this.journal(work, position, image, [head, ...first]);
+      if (head.length > 0) {
+        mark('draft.appendDirectHead');
+        this.journal(work, position, image, [head, ...first]);
+      }
       const rest = skipBytes(added, pageCeil(from) - from);
       work.direct.push({ position, from: pageCeil(from), parts: rest, bytes: to - pageCeil(from) });
     }

@@ -5,6 +5,7 @@ import { assert } from '../base/assert.ts';
 import { CoreError } from '../base/errors.ts';
 import type { RecordNumber } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
+import { mark } from '../base/mark.ts';
 import type { Clock } from '../env/clock.ts';
 import type { Disk } from '../env/disk.ts';
 import type { Events } from '../env/events.ts';
@@ -197,6 +198,7 @@ async function freeSegments(
   ring: SegmentRing,
   end: JournalEnd,
 ): Promise<void> {
+  mark('journal.fullAtOpen');
   const below = end.number as RecordNumber;
   await Promise.all(users.map((user) => user.checkpoint(below)));
   await ring.restartAt(end);

@@ -6,6 +6,7 @@
 import { Buffer } from 'node:buffer';
 import { CoreError } from '../base/errors.ts';
 import type { RecordNumber } from '../base/ids.ts';
+import { mark } from '../base/mark.ts';
 import { decodeMark, markKind, pageBytes, pageUp, recordHeaderBytes } from './journal-format.ts';
 import { readRecordHeader, recordIsSound } from './journal-format.ts';
 import type { RecordHeader, Superblock } from './journal-format.ts';
@@ -175,6 +176,8 @@ async function walkSegment(
   if (next === undefined) {
     if (laterGroupExists(place))
       throw damaged(segment.path, offset, `${record}, and later groups prove that it was complete`);
+    if (readRecordHeader(content, offset)?.generation === segment.header.generation)
+      mark('journal.tornTail');
     // A group begun but torn; its number is not used again.
     cursor.group++;
     cursor.offset = pageUp(offset);

@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts';
 import { toCoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { mark } from '../base/mark.ts';
 import type { Disk } from '../env/disk.ts';
 import type { Events } from '../env/events.ts';
 import { pageBytes } from './journal-format.ts';
@@ -170,6 +171,7 @@ export class SegmentRing {
         // Known to the superblock before its first use: a used segment that is missing is then noticed.
         await this.superblock.update(() => ({ segments: this.count + 1 }));
         // oxlint-enable no-await-in-loop
+        mark('journal.grow');
         this.segments.push(segment);
         this.free.push(segment);
         this.onChange();
@@ -190,6 +192,7 @@ export class SegmentRing {
   }
 
   private refuseGrowth(reason: string): void {
+    mark('journal.growthRefused');
     this.growthRefused = true;
     this.options.events.emit('warn', 'journal-growth-refused', { segments: this.count, reason });
   }

@@ -6,6 +6,7 @@
 import { CoreError } from '../base/errors.ts';
 import type { RecordNumber } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
+import { mark } from '../base/mark.ts';
 import type { Clock } from '../env/clock.ts';
 import type { Events } from '../env/events.ts';
 import { encodeMark, encodeSegmentHeader, markKind, pageBytes } from './journal-format.ts';
@@ -134,7 +135,10 @@ export class DiskJournal implements Journal {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     if (this.closed) return Promise.reject(closedError());
     const admitted = this.waiting.enter(bytes);
-    if (this.waiting.size > 0) this.relieve();
+    if (this.waiting.size > 0) {
+      mark('journal.roomWait');
+      this.relieve();
+    }
     return admitted;
   }
 
@@ -204,6 +208,7 @@ export class DiskJournal implements Journal {
       const changed = new Promise<void>((resolve) => {
         this.ringChanged = resolve;
       });
+      mark('journal.segmentWait');
       this.relieve();
       // oxlint-disable-next-line no-await-in-loop -- until a checkpoint frees a segment
       await changed;
@@ -235,7 +240,9 @@ export class DiskJournal implements Journal {
 
   private checkpointWhenHalfFull(): void {
     const due = this.freeBytes * 2 <= this.ring.bytes || !this.ring.hasFree;
-    if (due && this.ring.reclaimable(this.tail.generation) > 0) this.startCheckpoint();
+    if (!due || this.ring.reclaimable(this.tail.generation) === 0) return;
+    mark('journal.halfFull');
+    this.startCheckpoint();
   }
 
   /** Somebody waits for space. */
@@ -264,6 +271,7 @@ export class DiskJournal implements Journal {
     await Promise.resolve();
     const start = this.tail;
     if (this.lastUserNumber < this.ring.superblock.current.number) {
+      mark('journal.checkpointIdle');
       this.checkpointing = undefined;
       return;
     }
@@ -274,10 +282,11 @@ export class DiskJournal implements Journal {
       await this.ring.restartAt(start);
       // A group before the mark may wait for a segment that only the next checkpoint frees.
       this.checkpointing = undefined;
-      const marked = this.mark();
+      const marked = this.note();
       this.ringChanged();
       // Once the mark is durable, recovery can tell that this superblock was in use.
       await marked;
+      mark('journal.checkpoint');
       for (const user of this.users) user.checkpointed?.(below);
       this.counts.checkpoints++;
     } catch (error) {
@@ -286,7 +295,8 @@ export class DiskJournal implements Journal {
     }
   }
 
-  private mark(): Promise<void> {
+  /** Appends a mark. */
+  private note(): Promise<void> {
     return this.enqueue(markKind, [encodeMark(this.ring.superblock.current.sequence)]).durable;
   }
 
@@ -299,8 +309,10 @@ export class DiskJournal implements Journal {
     this.clock.after(limits.journalIdleMarkMs, () => {
       this.idleTimer = false;
       if (this.failure !== undefined || this.closing !== undefined) return;
-      if (this.nextNumber === seen) this.mark().catch(() => undefined);
-      else if (this.writing === undefined) this.markWhenIdle();
+      if (this.nextNumber === seen) {
+        mark('journal.idleMark');
+        this.note().catch(() => undefined);
+      } else if (this.writing === undefined) this.markWhenIdle();
     });
   }
 
@@ -339,7 +351,7 @@ export class DiskJournal implements Journal {
   private async runClose(): Promise<void> {
     await Promise.resolve();
     await this.lastCheckpoint.catch(() => undefined);
-    if (this.failure === undefined) await this.mark().catch(() => undefined);
+    if (this.failure === undefined) await this.note().catch(() => undefined);
     await this.writing;
     // What was written last may have begun a checkpoint: it ends first, and none begins after it.
     this.closed = true;

@@ -108,7 +108,9 @@ export class Maintenance {
       if (!due) continue;
       this.patched.delete(key);
       // oxlint-disable-next-line no-await-in-loop -- within the budget
-      if (await this.rewrite(hint.target, hint.chunk, isPatched, work)) work.folded++;
+      if (!(await this.rewrite(hint.target, hint.chunk, isPatched, work))) continue;
+      mark('maintenance.foldHinted');
+      work.folded++;
     }
   }
 
@@ -190,8 +192,13 @@ export class Maintenance {
       const wanted = (now: ChunkRow): boolean => isPatched(now) || this.isFrozen(now);
       // oxlint-disable-next-line no-await-in-loop -- within the budget
       if (!(await this.rewrite(target, chunk, wanted, work))) continue;
-      if (inFrozen) work.moved++;
-      else work.folded++;
+      if (inFrozen) {
+        mark('maintenance.move');
+        work.moved++;
+      } else {
+        mark('maintenance.foldFound');
+        work.folded++;
+      }
     }
     if (rows.length === limits.scanRowsMax) return;
     pass.targets.shift();

@@ -7,6 +7,7 @@
 
 import { assert } from '../base/assert.ts';
 import { limits } from '../base/limits.ts';
+import { mark } from '../base/mark.ts';
 import { type Content, type Piece, pieceRowBytes } from './chunk-row.ts';
 
 export interface Range {
@@ -39,6 +40,8 @@ export interface PlanLimits {
   readonly unitBytes: number;
 }
 
+const fold: Plan = { kind: 'fold' };
+
 /** Plan of writing `length` bytes at `offset`. `blockBytes` is the size of the base's block. */
 export function planWrite(
   content: Content,
@@ -55,7 +58,10 @@ export function planWrite(
   if (content.length === 0) return { kind: 'replace' };
   const overwrites = offset < content.length;
   const newLength = Math.max(content.length, end);
-  if (overwrites && newLength <= options.rewriteBytesMax) return { kind: 'fold' };
+  if (overwrites && newLength <= options.rewriteBytesMax) {
+    mark('plan.foldSmall');
+    return fold;
+  }
   return planEdit(content, base, blockBytes, { from: offset, to: end }, options);
 }
 
@@ -78,19 +84,29 @@ function planEdit(
   written: Range,
   options: PlanLimits,
 ): Plan {
-  if (written.to > blockBytes) return { kind: 'fold' };
+  if (written.to > blockBytes) {
+    mark('plan.foldBlock');
+    return fold;
+  }
   const gap = range(content.length, Math.min(written.from, base.length));
   const patch = range(written.from, Math.min(written.to, base.length));
   const append = range(base.length, written.to);
   const kept = content.patches.filter(
     (piece) => !within(piece, gap) && !within(piece, patch) && piece.offset < content.length,
   );
+  if (kept.length < content.patches.length) mark('plan.covered');
   const patches = kept.length + (gap === undefined ? 0 : 1) + (patch === undefined ? 0 : 1);
-  if (patches > limits.chunkPatchesMax) return { kind: 'fold' };
+  if (patches > limits.chunkPatchesMax) {
+    mark('plan.foldPatches');
+    return fold;
+  }
   let rowBytes = pieceRowBytes(Math.max(base.length, written.to), options.unitBytes);
   for (const piece of kept) rowBytes += pieceRowBytes(piece.length, options.unitBytes);
   if (patch !== undefined) rowBytes += pieceRowBytes(patch.to - patch.from, options.unitBytes);
-  if (rowBytes > limits.chunkRowBytesMax) return { kind: 'fold' };
+  if (rowBytes > limits.chunkRowBytesMax) {
+    mark('plan.foldRow');
+    return fold;
+  }
   return { kind: 'edit', kept, zeros: gap, patch, append };
 }
 

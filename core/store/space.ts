@@ -128,6 +128,7 @@ export class SpaceManager {
     const smallest = nextSlabBytes(blockLog2, 0, this.parts);
     const room = this.cached.freeBytes - this.kept();
     const bytes = wanted <= room ? wanted : smallest;
+    if (bytes < wanted) mark('space.smaller');
     if (bytes > room) {
       mark('space.full');
       throw new CoreError('DISK_FULL', this.fullReason());
@@ -244,7 +245,9 @@ export class SpaceManager {
 
   /** @throws CoreError DISK_FULL when new data is refused whatever its size */
   admit(): void {
-    if (this.full) throw new CoreError('DISK_FULL', this.fullReason());
+    if (!this.full) return;
+    mark('space.refused');
+    throw new CoreError('DISK_FULL', this.fullReason());
   }
 
   private fullReason(): string {

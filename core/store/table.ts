@@ -9,6 +9,7 @@ import { asBuffer } from '../base/bytes.ts';
 import { CoreError } from '../base/errors.ts';
 import type { RecordNumber } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
+import { mark } from '../base/mark.ts';
 import type { Events } from '../env/events.ts';
 import { notNow } from '../env/kv.ts';
 import type { Kv, KvEntry, KvMutation, KvRange } from '../env/kv.ts';
@@ -132,6 +133,7 @@ export class JournaledTable implements Table {
     const changed = this.active.get(text);
     if (changed !== undefined) return changed;
     const flushed = this.frozen?.get(text);
+    if (flushed !== undefined) mark('table.frozenRead');
     return flushed === undefined ? this.cache.get(text) : flushed;
   }
 

@@ -119,6 +119,7 @@ export async function collectContent(
 ): Promise<void> {
   const { content } = item;
   const [page] = await context.store.range({ ...contentRange(content), limit: 1 });
+  if (page !== undefined) mark('collect.content-page');
   const blobs = page === undefined ? [] : blobsOf([page]);
   for (let at = 0; at < blobs.length; at += blobsPerTransaction) {
     const some = blobs.slice(at, at + blobsPerTransaction);

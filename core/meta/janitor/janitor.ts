@@ -115,7 +115,10 @@ export class Janitor {
     const rows = await this.context.store.range({ from, to: range.to, limit });
     const last = rows.at(-1);
     if (last === undefined || rows.length < limit) this.positions.delete(queue);
-    else this.positions.set(queue, Buffer.concat([last[0], Buffer.of(0)]));
+    else {
+      mark('janitor.goesOn');
+      this.positions.set(queue, Buffer.concat([last[0], Buffer.of(0)]));
+    }
     const done = await mapParallel(rows, limits.janitorParallel, (row) =>
       this.attempt(row[0], async () => (await work(row)) !== false),
     );
@@ -129,6 +132,7 @@ export class Janitor {
     } catch (error) {
       const { errorName, message } = toCoreError(error);
       if (endsService.has(errorName)) throw error;
+      mark('janitor.damaged');
       const item = asBuffer(key).toString('hex');
       this.context.events.emit('error', 'meta.janitor-item', { item, errorName, message });
       return false;

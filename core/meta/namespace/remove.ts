@@ -4,6 +4,7 @@
 
 import { CoreError, toCoreError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
+import { mark } from '../../base/mark.ts';
 import type { MessageOf } from '../../base/message.ts';
 import { mapParallel } from '../../base/parallel.ts';
 import type * as calls from '../calls.ts';
@@ -87,6 +88,7 @@ async function hide(
   else if (isConditional(conditions)) return { deleteMarker: false };
   const parent = await makeMissing(context, transaction, place);
   const slot = { ...slotOf(place), parent };
+  mark('remove.marker');
   const versionId = await setDeleteMarker(context, transaction, slot, newest);
   return { versionId, deleteMarker: true };
 }

@@ -10,6 +10,7 @@ import { assert } from '../../base/assert.ts';
 import { CoreError } from '../../base/errors.ts';
 import type { RecordNumber } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
+import { mark } from '../../base/mark.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { KvMutation, KvRange } from '../../env/kv.ts';
 import type { Rng } from '../../env/rng.ts';
@@ -171,6 +172,7 @@ export class OptimisticStore implements MetaStore, TransactionHost {
     transaction.checkAge();
     this.judge(transaction, this.newest);
     if (this.queue.length >= limits.metaCommitsQueuedMax) {
+      mark('store.busy');
       const waiting = this.queue.length;
       throw new CoreError('BUSY', `${waiting} commits wait for the disk; try again later`);
     }
@@ -201,8 +203,12 @@ export class OptimisticStore implements MetaStore, TransactionHost {
       conflict = Math.max(conflict, recent.newestIn(from, to, version, through));
       oldest = Math.min(oldest, version);
     }
-    if (conflict > 0) throw new ConflictError(conflict);
+    if (conflict > 0) {
+      mark('store.conflict');
+      throw new ConflictError(conflict);
+    }
     if (oldest < recent.floor) {
+      mark('store.tooOld');
       throw new CoreError(
         'TRANSACTION_TOO_OLD',
         'too many commits followed what the transaction read; run it again',
@@ -273,6 +279,7 @@ export class OptimisticStore implements MetaStore, TransactionHost {
 
   settled(error: CoreError): Promise<void> | undefined {
     if (!(error instanceof ConflictError) || error.commit <= this.newestVisible) return undefined;
+    mark('store.settles');
     return shown(this.queue[error.commit - this.newestVisible - 1]);
   }
 

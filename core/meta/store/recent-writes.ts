@@ -12,6 +12,7 @@
 
 import { assert } from '../../base/assert.ts';
 import { limits } from '../../base/limits.ts';
+import { mark } from '../../base/mark.ts';
 
 interface RememberedCommit {
   readonly number: number;
@@ -89,6 +90,7 @@ export class RecentWrites {
   private runTouches(run: number, from: string, to: string): boolean {
     let keys = this.runs.get(run);
     if (keys === undefined) {
+      mark('store.run');
       const start = this.first + run * runCommits - runCommits - this.floor;
       const commits = this.commits.slice(start, start + runCommits);
       // Default order of strings is by code unit, which is the order of bytes here.
@@ -104,7 +106,10 @@ export class RecentWrites {
       const commit = this.commits[this.first] as RememberedCommit;
       if (commit.visibleMs === undefined) break;
       const old = commit.visibleMs + limits.metaTransactionMsMax < nowMs;
-      if (!old && this.keyCount <= this.keysMax) break;
+      if (!old) {
+        if (this.keyCount <= this.keysMax) break;
+        mark('store.forgotEarly');
+      }
       for (const key of commit.keys) {
         if (this.newest.get(key) === commit.number) this.newest.delete(key);
       }

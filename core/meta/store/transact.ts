@@ -5,6 +5,7 @@
 
 import { type CoreError, isCoreError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
+import { mark } from '../../base/mark.ts';
 import type { Clock } from '../../env/clock.ts';
 import type { Rng } from '../../env/rng.ts';
 import type { MetaTransaction, TransactOptions } from '../meta-store.ts';
@@ -74,7 +75,10 @@ async function attempt<T>(
   unknown: UnknownCommit<T>[],
 ): Promise<T> {
   const earlier = unknown.length === 0 ? undefined : await committedOf(transaction, unknown);
-  if (earlier !== undefined) return earlier.result;
+  if (earlier !== undefined) {
+    mark('transact.committedBefore');
+    return earlier.result;
+  }
   const result = await judged(transaction, body);
   if (!host.tokens) {
     await transaction.commit(options.beforeCommit);
@@ -128,6 +132,7 @@ async function pause(host: TransactHost, error: CoreError, attempts: number): Pr
   const settled = host.settled(error);
   if (settled !== undefined) return settled;
   if (error.errorName === 'CONFLICT' && attempts <= eagerAttempts) return;
+  mark('transact.pause');
   const ceilingMs = Math.min(2 ** Math.min(attempts, 16), limits.metaRetryPauseMsMax);
   const [random] = host.rng.bytes(1);
   const pauseMs = (ceilingMs * (1 + (random as number))) / 256;

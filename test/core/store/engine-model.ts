@@ -1,7 +1,8 @@
 // Random operations on a chunk store against a map in memory: concurrent updates and reads, checkpoints,
 // maintenance, clean reopenings, kills (the page cache survives) and power losses. Per chunk the model keeps
 // every state that updates in flight may have produced; a read must see one of those that were possible
-// while it ran, and after a crash the chunk must be in the last acknowledged state or a later one.
+// while it ran, and after a crash the chunk must be in the last acknowledged state or a later one. On a small
+// disk updates may be refused, and others fill it and empty it again; removing must go on.
 
 import assert from 'node:assert/strict';
 import { crc32c } from '../../../core/base/crc32c.ts';
@@ -12,6 +13,7 @@ import { Prng } from '../../../core/base/prng.ts';
 import { checkStore } from '../../../core/store/check.ts';
 import { Maintenance } from '../../../core/store/maintenance.ts';
 import { type ScrubCursor, type ScrubStep, scrub } from '../../../core/store/scrub.ts';
+import type { StoreTuning } from '../../../core/store/chunk-store.ts';
 import type { ChunkChange, ChunkUpdate } from '../../../core/store/types.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
@@ -20,6 +22,7 @@ import {
   changed,
   chunkOf,
   openRig,
+  smallTuning,
   target1,
   target2,
   updateOf,
@@ -38,6 +41,8 @@ interface ModelChunk {
   states: State[];
   /** Index of the newest acknowledged one. */
   acked: number;
+  /** Updates in flight. */
+  updates: number;
 }
 
 export interface ModelOptions {
@@ -45,6 +50,13 @@ export interface ModelOptions {
   readonly operations: number;
   readonly chunks?: number;
   readonly chunkBytesMax?: number;
+  /** Size of the disk: updates are refused when it is full. Absent: it never is. */
+  readonly totalBytes?: number;
+  readonly tuning?: StoreTuning;
+  /** Steps of maintenance in 1,000 operations. */
+  readonly maintenance?: number;
+  /** Large chunks are overwritten in small pieces and little else: patches gather. */
+  readonly patching?: boolean;
 }
 
 export interface ModelReport {
@@ -75,6 +87,7 @@ class ModelRun {
   /** Operations of earlier openings are nobody's business any more. */
   private generation = 0;
   private inFlight = new Set<Promise<void>>();
+  private filling = false;
   private failure: unknown;
 
   constructor(options: ModelOptions) {
@@ -89,6 +102,7 @@ class ModelRun {
         chunk: chunkOf(1 + Math.floor(i / 4), i % 4),
         states: [absent],
         acked: 0,
+        updates: 0,
       });
   }
 
@@ -110,9 +124,11 @@ class ModelRun {
   }
 
   /** Operations take a random few turns, so that every interleaving has its chance. */
-  private diskOptions(): { delay: () => Promise<void> } {
+  private diskOptions(): { delay: () => Promise<void>; totalBytes?: number } {
     const prng = this.prng.fork('delay');
+    const { totalBytes } = this.options;
     return {
+      ...(totalBytes === undefined ? {} : { totalBytes }),
       delay: async () => {
         // oxlint-disable-next-line no-await-in-loop -- turns
         for (let turns = prng.below(4); turns > 0; turns--) await Promise.resolve();
@@ -139,12 +155,14 @@ class ModelRun {
     const { prng } = this;
     const chosen = prng.below(1000);
     const chunk = prng.pick(this.chunks);
-    if (chosen < 680) this.start(() => this.mutate(chunk));
-    else if (chosen < 970) this.start(() => this.read(chunk));
-    else if (chosen < 982) this.start(() => this.maintain());
+    const maintenance = this.options.maintenance ?? 12;
+    if (chosen < 710 && this.takesUpdate(chunk)) this.start(() => this.mutate(chunk));
+    else if (chosen < 986 - maintenance) this.start(() => this.read(chunk));
+    else if (chosen < 986) this.start(() => this.maintain());
     else if (chosen < 990) this.start(() => this.checkpoint());
-    else if (chosen < 993) await this.rig?.clock.advance(200);
-    else if (chosen < 994) this.purge();
+    else if (chosen < 994) this.start(() => this.fill());
+    else if (chosen < 997) await this.rig?.clock.advance(200);
+    else if (chosen < 998) this.purge();
     else await this.reopen(prng.pick(['kill', 'powerLoss', 'powerLoss', 'reopen'] as const));
     if (this.inFlight.size > prng.below(12)) await Promise.race(this.inFlight);
     if (prng.chance(0.02)) await this.quiet();
@@ -171,6 +189,18 @@ class ModelRun {
 
   // --- updates -----------------------------------------------------------------------------------
 
+  /** Where an update may be refused, the next one of the chunk waits for the answer: it builds on it. */
+  private takesUpdate({ updates }: ModelChunk): boolean {
+    return this.options.totalBytes === undefined || updates === 0;
+  }
+
+  /** Whether a full disk may refuse a change: never what needs no block. */
+  private mayBeRefused({ bytes }: State, change: ChunkChange): boolean {
+    if (this.options.totalBytes === undefined) return false;
+    if (change.kind === 'truncate') return change.length > (bytes?.length ?? 0);
+    return change.kind === 'write';
+  }
+
   private async mutate(chunk: ModelChunk): Promise<void> {
     const { prng } = this;
     const before = chunk.states.at(-1) as State;
@@ -187,15 +217,29 @@ class ModelRun {
     const update = updateOf(chunk.chunk, change, more);
     if (expected !== undefined) {
       this.count(`refused ${expected}`);
-      await assert.rejects(this.engine().stage(update), (error) => isCoreError(error, expected));
+      // A full disk says so before it looks at the chunk.
+      const full = this.mayBeRefused(before, change);
+      await assert.rejects(
+        this.engine().stage(update),
+        (error) => isCoreError(error, expected) || (full && isCoreError(error, 'DISK_FULL')),
+      );
       return;
     }
     if (prng.chance(0.02)) {
-      this.count('abort');
-      (await this.engine().stage(update)).abort();
+      await this.stageAndAbort(update, this.mayBeRefused(before, change));
       return;
     }
     await this.apply(chunk, name, change, more);
+  }
+
+  private async stageAndAbort(update: ChunkUpdate, mayBeRefused: boolean): Promise<void> {
+    this.count('abort');
+    try {
+      (await this.engine().stage(update)).abort();
+    } catch (error) {
+      if (!mayBeRefused || !isCoreError(error, 'DISK_FULL')) throw error;
+      this.count('refused DISK_FULL');
+    }
   }
 
   private async apply(
@@ -215,9 +259,21 @@ class ModelRun {
     chunk.states.push(after);
     const index = chunk.states.length - 1;
     const states = chunk.states;
-    const state = await this.engine().update(update);
+    chunk.updates++;
+    const refused = (error: unknown): 'refused' => {
+      if (this.mayBeRefused(before, change) && isCoreError(error, 'DISK_FULL')) return 'refused';
+      throw error;
+    };
+    const state = await this.engine().update(update).catch(refused);
     if (generation !== this.generation) return;
+    chunk.updates--;
     assert.equal(states, chunk.states);
+    if (state === 'refused') {
+      this.count('refused DISK_FULL');
+      this.counts[name] = (this.counts[name] ?? 0) - 1;
+      assert.equal(states.pop(), after);
+      return;
+    }
     chunk.acked = Math.max(chunk.acked, index);
     assert.equal(state?.length, after.bytes?.length);
     assert.equal(state?.crc32c, after.bytes === undefined ? undefined : crc32c(after.bytes));
@@ -227,6 +283,11 @@ class ModelRun {
     const { prng } = this;
     const length = before.bytes?.length ?? 0;
     const most = this.chunkBytesMax;
+    if (this.options.patching === true && length > most / 2 && prng.chance(0.98)) {
+      const offset = prng.below(length - 1);
+      const bytes = Math.min(1 + prng.below(3000), length - offset);
+      return { name: 'overwrite', change: this.write(offset, bytes) };
+    }
     const chosen = prng.below(100);
     if (chosen < 40 && length > 0) {
       const offset = prng.below(length);
@@ -253,8 +314,8 @@ class ModelRun {
     if (length < 64) this.prng.fill(bytes);
     else {
       this.prng.fill(bytes.subarray(0, 64));
-      // Repeats of a random piece: cheap to make, and no two pages are alike.
-      for (let at = 64; at < length; at += 61) bytes.copy(bytes, at, 0, Math.min(61, length - at));
+      // Repeats of a random piece of 61 bytes: cheap to make, and no two pages are alike.
+      for (let at = 61; at < length; at *= 2) bytes.copyWithin(at, 0, at);
       bytes.writeUInt32BE(this.prng.u32(), length - 4);
     }
     return writeOf(offset, bytes);
@@ -338,14 +399,38 @@ class ModelRun {
   private purge(): void {
     this.count('purge');
     for (const chunk of this.chunks)
-      if (this.prng.chance(0.8)) this.start(() => this.apply(chunk, 'remove', { kind: 'remove' }));
+      if (this.prng.chance(0.8) && this.takesUpdate(chunk))
+        this.start(() => this.apply(chunk, 'remove', { kind: 'remove' }));
     for (let i = 0; i < 20; i++) this.start(() => this.maintain());
+  }
+
+  /** Others take most of what is left of a small disk, or give it back. */
+  private async fill(): Promise<void> {
+    if (this.options.totalBytes === undefined || this.filling) return;
+    this.filling = true;
+    const { generation } = this;
+    await this.toggleFiller(this.disk);
+    if (generation === this.generation) this.filling = false;
+  }
+
+  private async toggleFiller(disk: SimDisk): Promise<void> {
+    this.count('fill');
+    if (disk.files().includes(filler)) return disk.remove(filler);
+    const { freeBytes } = await disk.space();
+    const file = await disk.open(filler, 'create');
+    const bytes = Buffer.alloc(Math.floor(freeBytes * this.prng.pick([0.5, 0.9, 1])));
+    // The engine may have been faster.
+    await file.write([bytes], 0).catch((error: unknown) => {
+      assert.equal((error as { code?: unknown }).code, 'ENOSPC');
+    });
+    await file.close();
   }
 
   // --- crashes -----------------------------------------------------------------------------------
 
   private async open(): Promise<void> {
-    this.rig = await openRig({ disk: this.disk, kv: this.kv });
+    const tuning = this.options.tuning ?? smallTuning;
+    this.rig = await openRig({ disk: this.disk, kv: this.kv, tuning });
     this.maintenance = new Maintenance(this.rig.engine);
     this.maintaining = Promise.resolve();
   }
@@ -366,15 +451,24 @@ class ModelRun {
     }
   }
 
+  /** With nothing to do for the second one. */
+  private async checkpointTwice(): Promise<void> {
+    await this.checkpoint();
+    await this.checkpoint();
+  }
+
   private async reopen(how: 'kill' | 'powerLoss' | 'reopen'): Promise<void> {
+    const { prng } = this;
     this.count(how);
     if (how === 'reopen') {
       await this.quiet();
+      if (prng.chance(0.2)) await this.checkpointTwice();
       await this.rig?.journal.close();
     }
     // Whatever still runs on the old devices no longer counts.
     this.generation++;
     this.inFlight = new Set();
+    this.filling = false;
     this.crash(how);
     await this.open();
     await this.verify();
@@ -393,6 +487,7 @@ class ModelRun {
       );
       chunk.states = [found];
       chunk.acked = 0;
+      chunk.updates = 0;
     }
   }
 
@@ -409,6 +504,8 @@ class ModelRun {
     this.kv = this.kv.crash(() => prng.chance(kept), options);
   }
 }
+
+const filler = 'filler';
 
 function expectedError({ bytes, sealed }: State, change: ChunkChange): ErrorName | undefined {
   if (change.kind === 'remove') return undefined;

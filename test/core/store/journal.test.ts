@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { crc32c } from '../../../core/base/crc32c.ts';
 import { isCoreError } from '../../../core/base/errors.ts';
 import { KiB } from '../../../core/base/limits.ts';
+import { marks } from '../../../core/base/mark.ts';
 import type { Events } from '../../../core/env/events.ts';
 import { recordKind } from '../../../core/store/types.ts';
 import type { DiskJournal } from '../../../core/store/journal.ts';
@@ -238,6 +239,7 @@ describe('journal', () => {
       // oxlint-disable-next-line no-await-in-loop -- time for everything that does not wait for the gate
       await new Promise(setImmediate);
     }
+    assert.ok(marks().has('journal.segmentWait'));
     gate.open?.();
     await Promise.all([all, checkpoint]);
     assert.equal(user.checkpoints.length, new Set(user.checkpoints).size);

@@ -325,6 +325,7 @@ describe('janitor', () => {
       await f.clean();
       assert.equal(f.chunks.chunks.size, 0);
       assert.equal(await rowsOf(f, space.garbage), 0);
+      for (const name of ['unknown.quarantined', 'unknown.removed']) assert.ok(marks().has(name));
     }));
 
   it('takes a dead content of many blobs apart page by page', () =>
@@ -366,6 +367,7 @@ describe('janitor', () => {
       await f.clean();
       assert.equal(await rowsOf(f, space.existence), 1);
       assert.ok(f.bugs.length > 0 && f.bugs.every((bug) => bug.startsWith('meta.janitor-item')));
+      assert.ok(marks().has('janitor.damaged'));
       f.bugs.length = 0;
       await f.store.transact(async (transaction) => transaction.delete(damaged));
     }));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { limits } from '../../../../core/base/limits.ts';
+import { marks } from '../../../../core/base/mark.ts';
 import { Prng } from '../../../../core/base/prng.ts';
 import { RecentWrites } from '../../../../core/meta/store/recent-writes.ts';
 
@@ -52,6 +53,7 @@ describe('RecentWrites', () => {
     assert.equal(recent.floor, 40);
     assert.equal(recent.newestOf('40.0', 0), 0);
     assert.equal(recent.newestOf('41.0', 0), 41);
+    assert.ok(marks().has('store.forgotEarly'));
   });
 
   it('answers as a list of commits does', () => {
@@ -82,5 +84,6 @@ describe('RecentWrites', () => {
       assert.equal(recent.newestIn(from, to, version, through), newestWith(inside));
     }
     assert.ok(recent.floor > 0);
+    assert.ok(marks().has('store.run'));
   });
 });

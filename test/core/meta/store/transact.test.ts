@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
 import { CoreError, isCoreError } from '../../../../core/base/errors.ts';
 import { limits } from '../../../../core/base/limits.ts';
+import { marks } from '../../../../core/base/mark.ts';
 import { Prng } from '../../../../core/base/prng.ts';
 import type { MetaTransaction } from '../../../../core/meta/meta-store.ts';
 import { openMemoryMetaStore } from '../../../../core/meta/store/memory-store.ts';
@@ -107,6 +108,7 @@ describe('transact where commits can be unknown', () => {
       // oxlint-disable-next-line no-await-in-loop
       assert.equal(await host.count(), 1, fates.join(', '));
     }
+    assert.ok(marks().has('transact.committedBefore'));
   });
 
   it('gives up when nothing ever answers', async () => {
@@ -115,6 +117,7 @@ describe('transact where commits can be unknown', () => {
       isCoreError(error, 'COMMIT_UNKNOWN'),
     );
     assert.ok(host.commits < limits.metaAttemptsMax);
+    assert.ok(marks().has('transact.pause'));
   });
 });
 
