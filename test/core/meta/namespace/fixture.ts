@@ -49,6 +49,8 @@ export interface FixtureOptions {
   readonly local?: boolean;
   /** Stands for the disk of the metadata store: commits are durable when it resolves. */
   readonly sync?: () => Promise<void>;
+  /** Goes on where another one stopped. */
+  readonly clock?: SimClock;
   /** In place of the memory stores. */
   readonly stores?: { readonly store: MetaStore; readonly chunks: ChunkStore };
 }
@@ -56,7 +58,7 @@ export interface FixtureOptions {
 export const target = id<TargetId>(1);
 
 /** Virtual time, but for the pauses of retries, which pass by themselves. */
-class FixtureClock extends SimClock {
+export class FixtureClock extends SimClock {
   override after(delayMs: number, callback: () => void): Timer {
     if (delayMs > limits.metaRetryPauseMsMax) return super.after(delayMs, callback);
     const timer = setTimeout(callback, delayMs);
@@ -95,7 +97,7 @@ export class Fixture {
   }
 
   static async open(options: FixtureOptions = {}): Promise<Fixture> {
-    const clock = new FixtureClock();
+    const clock = options.clock ?? new FixtureClock();
     const rng = simRng(options.seed ?? 'fixture');
     const bugs: string[] = [];
     const events: Events = {

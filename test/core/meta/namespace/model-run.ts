@@ -4,14 +4,23 @@
 
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { CoreError, isCoreError } from '../../../../core/base/errors.ts';
 import { limits } from '../../../../core/base/limits.ts';
+import type { MessageOf } from '../../../../core/base/message.ts';
 import { Prng } from '../../../../core/base/prng.ts';
 import * as calls from '../../../../core/meta/calls.ts';
 import { CompletedParts, ListPage, UploadsPage } from '../../../../core/meta/messages.ts';
+import type { CompletedPart } from '../../../../core/meta/messages.ts';
+import { space, spaceRange } from '../../../../core/meta/keys.ts';
+import type { MetaStore } from '../../../../core/meta/meta-store.ts';
+import { completeUpload } from '../../../../core/meta/namespace/complete.ts';
+import { drained } from '../../../sim/clock.ts';
 import type { Fixture } from './fixture.ts';
 import { ann, md5, noAttributes, rejects } from './fixture.ts';
 import { bytes, listModel, sizeOf, sliceOf, text } from './model.ts';
 import type { ModelListing, ModelObject } from './model.ts';
+import { VersionActs, checkVersions, removeVersions, versionedBucket } from './model-versions.ts';
+import { VersionsModel } from './versions-model.ts';
 
 const workers = 6;
 const keysPerWorker = 40;
@@ -58,22 +67,39 @@ function keysOfWorkers(prng: Prng): string[][] {
 
 // --- the run ---------------------------------------------------------------------------------------------
 
+interface ModelPart {
+  readonly etag: string;
+  readonly pieces: readonly Buffer[];
+}
+
 interface OpenUpload {
   readonly key: string;
   readonly uploadId: string;
-  readonly parts: Map<number, { readonly etag: string; readonly pieces: readonly Buffer[] }>;
+  readonly parts: Map<number, ModelPart>;
+  /** A Complete stopped in the middle: it takes no part until that one is taken over or back. */
+  broken: boolean;
 }
 
 /** 5 MiB that every large part copies a run of. */
 const large = Buffer.alloc(limits.partBytesMin + 5000, 'large content ');
+const md5OfLarge = md5(large);
+/** More blobs than a page names. */
+const largeParts = limits.contentPageBlobsMax + 16;
+
+/** Keys of a worker in the bucket with versioning: few, so that they gather versions. */
+const versionedKeys = 8;
 
 export class Run {
   /** Replaced when the stores are reopened. */
   f: Fixture;
+  /** A second service over the same stores. */
+  g: Fixture | undefined;
+  readonly versions = new VersionsModel();
   readonly objects = new Map<string, ModelObject>();
   readonly uploads: OpenUpload[] = [];
   readonly mix: Record<string, number> = {};
   operations = 0;
+  brokenOff = 0;
 
   constructor(f: Fixture) {
     this.f = f;
@@ -92,36 +118,99 @@ export class Run {
     const { f } = this;
     await f.createBucket(bucket);
     await f.createBucket('source');
+    await f.createBucket(versionedBucket);
     await f.put('source', 'large', '', { blob: await f.writeBlob(large), etag: md5(large) });
   }
 
   crew(prng: Prng): Worker[] {
     return keysOfWorkers(prng.fork('keys')).map(
-      (keys, at) => new Worker(this, prng.fork(`worker ${at}`), keys),
+      (keys, at) => new Worker(this, prng.fork(`worker ${at}`), keys, at % 2 === 1),
     );
   }
 
   /** Every worker at once, the janitor beside them; then what must hold at rest. */
   async round(crew: readonly Worker[], prng: Prng): Promise<void> {
     const { janitor } = this.f.service;
-    await Promise.all([...crew.map((worker) => worker.work(operationsPerWorker)), janitor.step()]);
+    const state = { working: true };
+    const collect = async (): Promise<void> => {
+      for (let steps = 0; state.working && steps < stepsPerRound; steps++) {
+        // oxlint-disable no-await-in-loop -- beside the workers, in their pauses
+        await janitor.step();
+        await drained();
+        // oxlint-enable no-await-in-loop
+      }
+    };
+    const collecting = collect();
+    await Promise.all(crew.map((worker) => worker.work(operationsPerWorker)));
+    state.working = false;
+    await collecting;
     await janitor.step();
     await barrier(this, prng);
+  }
+
+  /** At the end: when everything is removed, nothing is left but the source of copies. Closes the services. */
+  async emptied(): Promise<void> {
+    const { f } = this;
+    for (const key of this.keys()) await f.remove(bucket, bytes(key));
+    await removeVersions(this);
+    for (const name of [bucket, versionedBucket])
+      await f.ask(calls.deleteBucket, { who: ann, session: f.session, bucket: name });
+    await f.clean();
+    const rows = async (letter: number): Promise<number> =>
+      (await f.store.range({ ...spaceRange(letter), limit: 10 })).length;
+    for (const letter of [space.content, space.blob]) assert.equal(await rows(letter), 1);
+    for (const letter of [space.reference, space.existence]) assert.ok((await rows(letter)) <= 2);
+    for (const letter of [space.part, space.version]) assert.equal(await rows(letter), 0);
+    assert.equal(f.chunks.chunks.size, 2);
+    await this.g?.service.close();
+    await f.close();
+  }
+
+  /** The writer sessions end, and what they had under way is taken back. */
+  async newSessions(): Promise<void> {
+    const services = [this.f, ...(this.g === undefined ? [] : [this.g])];
+    for (const service of services) {
+      // oxlint-disable no-await-in-loop -- two
+      await service.ask(calls.endSession, { session: service.session });
+      await service.openSession();
+      // oxlint-enable no-await-in-loop
+    }
+    await this.takenBack();
+  }
+
+  /** After the sessions of broken-off Completes ended. */
+  async takenBack(): Promise<void> {
+    for (let steps = 0; steps < 4; steps++) {
+      // oxlint-disable-next-line no-await-in-loop -- step after step
+      await this.f.service.janitor.step();
+    }
+    for (const upload of this.uploads) upload.broken = false;
   }
 }
 
 const operationsPerWorker = 40;
+/** Of the janitor, beside the workers. */
+const stepsPerRound = 200;
 
 export class Worker {
   private readonly run: Run;
   private readonly prng: Prng;
   private readonly keys: readonly string[];
   private readonly uploads: OpenUpload[] = [];
+  private readonly versions: VersionActs;
+  /** Every other worker asks the second service. */
+  private readonly second: boolean;
 
-  constructor(run: Run, prng: Prng, keys: readonly string[]) {
+  constructor(run: Run, prng: Prng, keys: readonly string[], second: boolean) {
     this.run = run;
     this.prng = prng;
     this.keys = keys;
+    this.second = second;
+    this.versions = new VersionActs(run.versions, prng, keys.slice(0, versionedKeys));
+  }
+
+  private get f(): Fixture {
+    return this.second ? (this.run.g ?? this.run.f) : this.run.f;
   }
 
   private key(): string {
@@ -144,6 +233,10 @@ export class Worker {
       [2, 'copy part', () => this.copyPart()],
       [3, 'complete', () => this.complete()],
       [1, 'abort', () => this.abort()],
+      [2, 'contend', () => this.contend()],
+      [2, 'break off', () => this.breakOff()],
+      [1, 'complete twice', () => this.completeTwice()],
+      [14, 'version', () => this.versions.act(this.f)],
     ];
     const total = acts.reduce((sum, [weight]) => sum + weight, 0);
     for (let done = 0; done < count; done++) {
@@ -172,15 +265,16 @@ export class Worker {
   private async put(): Promise<void> {
     const key = this.key();
     const content = this.content();
-    const blob = this.prng.chance(0.15) ? { blob: await this.run.f.writeBlob(content) } : {};
+    const blob = this.prng.chance(0.15) ? { blob: await this.f.writeBlob(content) } : {};
     if (content.length === 0 && 'blob' in blob) return;
-    await this.run.f.put(bucket, bytes(key), content, { ...blob, etag: md5(content) });
+    await this.f.put(bucket, bytes(key), content, { ...blob, etag: md5(content) });
     this.run.objects.set(key, { pieces: [content], etag: md5(content), tags: [], partCount: 0 });
   }
 
   private async putIf(): Promise<void> {
     const key = this.key();
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const old = objects.get(key);
     const content = this.content();
     const etags = {
@@ -201,7 +295,8 @@ export class Worker {
 
   private async get(): Promise<void> {
     const key = this.key();
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const object = objects.get(key);
     if (object === undefined) return rejects(f.open(bucket, bytes(key)), 'KEY_NOT_FOUND');
     const { response } = await f.open(bucket, bytes(key), { content: false });
@@ -222,7 +317,8 @@ export class Worker {
 
   /** Another worker may replace it meanwhile: whatever is read must be one state of it. */
   private async readOther(): Promise<void> {
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const keys = [...objects.keys()];
     if (keys.length === 0) return;
     const { response, payload } = await f
@@ -234,13 +330,14 @@ export class Worker {
 
   private async remove(): Promise<void> {
     const key = this.key();
-    await this.run.f.remove(bucket, bytes(key));
+    await this.f.remove(bucket, bytes(key));
     this.run.objects.delete(key);
   }
 
   private async removeIf(): Promise<void> {
     const key = this.key();
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const old = objects.get(key);
     const etag = this.prng.chance(0.5) ? (old?.etag ?? 'x') : 'x';
     const remove = f.ask(calls.deleteObject, {
@@ -255,7 +352,8 @@ export class Worker {
   }
 
   private async removeMany(): Promise<void> {
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const keys = Array.from({ length: 5 }, () => this.key());
     const results = await f.removeMany(bucket, keys.map(bytes));
     assert.ok(results.every(({ errorCode }) => errorCode === undefined));
@@ -263,7 +361,8 @@ export class Worker {
   }
 
   private async copy(): Promise<void> {
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const [from, to] = [this.key(), this.key()];
     const source = objects.get(from);
     const copied = f.ask(calls.copyObject, {
@@ -287,7 +386,8 @@ export class Worker {
 
   private async tag(): Promise<void> {
     const key = this.key();
-    const { f, objects } = this.run;
+    const { f } = this;
+    const { objects } = this.run;
     const object = objects.get(key);
     const tags = [{ name: 'n', value: `${this.prng.below(100)}` }];
     const request = { who: ann, session: f.session, object: { bucket, key: bytes(key) }, tags };
@@ -296,10 +396,32 @@ export class Worker {
     objects.set(key, { ...object, tags: tags.map(({ name, value }) => [name, value] as const) });
   }
 
+  /** Several writers of one key at once: what is there in the end is what one of them wrote. */
+  private async contend(): Promise<void> {
+    const key = this.key();
+    const { f, g = f, objects } = this.run;
+    const contents = [this.content(), this.content(), this.content()];
+    const results = await Promise.allSettled([
+      ...contents.map((content, at) =>
+        (at % 2 === 0 ? f : g).put(bucket, bytes(key), content, { etag: md5(content) }),
+      ),
+      g.remove(bucket, bytes(key)),
+    ]);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    const found = await f.open(bucket, bytes(key), { content: false }).catch((error: unknown) => {
+      assert.ok(isCoreError(error, 'KEY_NOT_FOUND'), String(error));
+    });
+    if (found === undefined) return void objects.delete(key);
+    const { etag } = found.response.info;
+    const content = contents.find((each) => md5(each) === etag);
+    assert.ok(content !== undefined, 'what nobody wrote');
+    objects.set(key, { pieces: [content], etag, tags: [], partCount: 0 });
+  }
+
   // --- uploads -----------------------------------------------------------------------------------------
 
   private async createUpload(): Promise<void> {
-    const { f } = this.run;
+    const { f } = this;
     const key = this.key();
     const request = {
       who: ann,
@@ -309,7 +431,8 @@ export class Worker {
       attributes: noAttributes(),
     };
     const { uploadId } = await f.ask(calls.createUpload, request);
-    const upload = { key, uploadId, parts: new Map() };
+    const upload: OpenUpload = { key, uploadId, parts: new Map(), broken: false };
+    if (this.prng.chance(0.03) && f.chunkStore === f.chunks) await this.fillLarge(upload);
     this.uploads.push(upload);
     this.run.uploads.push(upload);
   }
@@ -327,7 +450,7 @@ export class Worker {
     upload: { bucket: string; key: Buffer; uploadId: string };
   } {
     const { key, uploadId } = upload;
-    return { who: ann, session: this.run.f.session, upload: { bucket, key: bytes(key), uploadId } };
+    return { who: ann, session: this.f.session, upload: { bucket, key: bytes(key), uploadId } };
   }
 
   private async putPart(): Promise<void> {
@@ -336,7 +459,9 @@ export class Worker {
     const content = this.content();
     const partNumber = 1 + this.prng.below(4);
     const etag = md5(content);
-    await this.run.f.ask(calls.putPart, { ...this.base(upload), partNumber, etag }, content);
+    const put = this.f.ask(calls.putPart, { ...this.base(upload), partNumber, etag }, content);
+    if (upload.broken) return rejects(put, 'UPLOAD_NOT_FOUND');
+    await put;
     upload.parts.set(partNumber, { etag, pieces: [content] });
   }
 
@@ -346,53 +471,150 @@ export class Worker {
     const partNumber = 1 + this.prng.below(4);
     const first = this.prng.below(5000);
     const last = first + limits.partBytesMin - 1 + this.prng.below(5000 - first);
-    const { part } = await this.run.f.ask(calls.copyPart, {
+    const copied = this.f.ask(calls.copyPart, {
       ...this.base(upload),
       partNumber,
       source: { bucket: 'source', key: bytes('large') },
       sourceConditions: {},
       range: { first, last },
     });
+    if (upload.broken) return rejects(copied, 'UPLOAD_NOT_FOUND');
+    const { part } = await copied;
     upload.parts.set(partNumber, { etag: part.etag, pieces: [large.subarray(first, last + 1)] });
   }
 
   private async complete(): Promise<void> {
     const upload = this.takeUpload();
     if (upload === undefined) return;
-    const { f, objects } = this.run;
-    const numbers = [...upload.parts.keys()].toSorted((a, b) => a - b);
-    const partOf = (number: number) =>
-      upload.parts.get(number) as { etag: string; pieces: readonly Buffer[] };
-    const parts = numbers.map((partNumber) => ({ partNumber, etag: partOf(partNumber).etag }));
-    const payload = CompletedParts.encode({ parts });
-    const request = { ...this.base(upload), conditions: {} };
+    const { f } = this;
+    const { request, payload } = this.completion(upload);
     const completed = f.ask(calls.completeUpload, request, payload);
-    if (numbers.length === 0) await rejects(completed, 'INVALID_ARGUMENT');
-    else if (
-      numbers.slice(0, -1).some((number) => partSize(partOf(number)) < limits.partBytesMin)
-    ) {
-      await rejects(completed, 'PART_TOO_SMALL');
-    } else {
-      const { etag } = await completed;
-      assert.deepEqual(await f.ask(calls.completeUpload, request, payload), await completed);
-      const pieces = numbers.flatMap((number) => partOf(number).pieces);
-      objects.set(upload.key, { pieces, etag, tags: [], partCount: numbers.length });
+    const refusal = refusalOf(upload);
+    if (refusal !== undefined) {
+      await rejects(completed, refusal);
+      // Whatever an earlier one had left is taken back with it.
+      if (refusal !== 'INVALID_ARGUMENT') upload.broken = false;
+      this.giveBack(upload);
       return;
     }
+    const { etag } = await completed;
+    assert.deepEqual(await f.ask(calls.completeUpload, request, payload), await completed);
+    this.completed(upload, etag);
+  }
+
+  private completion(upload: OpenUpload): {
+    request: MessageOf<typeof calls.completeUpload.request>;
+    parts: CompletedPart[];
+    payload: Uint8Array;
+  } {
+    const parts = numbersOf(upload).map((partNumber) => {
+      const { etag } = upload.parts.get(partNumber) as ModelPart;
+      return { partNumber, etag };
+    });
+    const request = { ...this.base(upload), conditions: {} };
+    return { request, parts, payload: CompletedParts.encode({ parts }) };
+  }
+
+  private giveBack(upload: OpenUpload): void {
     this.uploads.push(upload);
     this.run.uploads.push(upload);
+  }
+
+  private completed(upload: OpenUpload, etag: string): void {
+    const numbers = numbersOf(upload);
+    const pieces = numbers.flatMap((number) => (upload.parts.get(number) as ModelPart).pieces);
+    this.run.objects.set(upload.key, { pieces, etag, tags: [], partCount: numbers.length });
+  }
+
+  /** A Complete whose process stops after some of its transactions: the next Complete takes it over, or the
+   *  janitor takes it back when the session has ended. */
+  private async breakOff(): Promise<void> {
+    const upload = this.takeUpload();
+    if (upload === undefined) return;
+    if (refusalOf(upload) !== undefined) return this.giveBack(upload);
+    const { context } = this.f.service;
+    const stopping = { ...context, store: stoppingStore(context.store, 1 + this.prng.below(3)) };
+    const { request, parts } = this.completion(upload);
+    try {
+      const { etag } = await completeUpload(stopping, request, parts);
+      this.completed(upload, etag);
+    } catch (error) {
+      assert.ok(isCoreError(error, 'DISK_OFFLINE'), String(error));
+      upload.broken = true;
+      this.run.brokenOff++;
+      this.giveBack(upload);
+    }
+  }
+
+  /** Through both services at once: one may lose the upload to the other, but not both. */
+  private async completeTwice(): Promise<void> {
+    const { f, g } = this.run;
+    const upload = g === undefined ? undefined : this.takeUpload();
+    if (upload === undefined) return;
+    if (refusalOf(upload) !== undefined) return this.giveBack(upload);
+    const { request, payload } = this.completion(upload);
+    const settled = await Promise.allSettled(
+      [f, g as Fixture].map((service) => {
+        const asked = { ...request, session: service.session };
+        return service.ask(calls.completeUpload, asked, payload);
+      }),
+    );
+    const etags = settled.flatMap((answer) => {
+      if (answer.status === 'fulfilled') return [answer.value.etag];
+      assert.ok(isCoreError(answer.reason, 'BUSY'), String(answer.reason));
+      return [];
+    });
+    const [etag] = etags;
+    if (etag !== undefined) return this.completed(upload, etag);
+    // Each took it from the other.
+    upload.broken = true;
+    return this.giveBack(upload);
+  }
+
+  /** So many blobs that a Complete takes several transactions; all have the same bytes. */
+  private async fillLarge(upload: OpenUpload): Promise<void> {
+    const etag = md5OfLarge;
+    for (let partNumber = 1; partNumber <= largeParts; partNumber++) {
+      // oxlint-disable no-await-in-loop -- part after part
+      const blob = await this.f.writeBlob(large);
+      await this.f.ask(calls.putPart, { ...this.base(upload), partNumber, etag, blob });
+      // oxlint-enable no-await-in-loop
+      upload.parts.set(partNumber, { etag, pieces: [large] });
+    }
   }
 
   private async abort(): Promise<void> {
     const upload = this.takeUpload();
     if (upload === undefined) return;
-    await this.run.f.ask(calls.abortUpload, this.base(upload));
-    await rejects(this.run.f.ask(calls.abortUpload, this.base(upload)), 'UPLOAD_NOT_FOUND');
+    await this.f.ask(calls.abortUpload, this.base(upload));
+    await rejects(this.f.ask(calls.abortUpload, this.base(upload)), 'UPLOAD_NOT_FOUND');
   }
 }
 
-const partSize = (part: { pieces: readonly Buffer[] }): number =>
-  part.pieces.reduce((sum, { length }) => sum + length, 0);
+const numbersOf = ({ parts }: OpenUpload): number[] => [...parts.keys()].toSorted((a, b) => a - b);
+
+/** Why a Complete of all parts is refused; undefined when it is not. */
+function refusalOf(upload: OpenUpload): 'INVALID_ARGUMENT' | 'PART_TOO_SMALL' | undefined {
+  const numbers = numbersOf(upload);
+  if (numbers.length === 0) return 'INVALID_ARGUMENT';
+  const sizes = numbers.map((number) =>
+    (upload.parts.get(number) as ModelPart).pieces.reduce((sum, { length }) => sum + length, 0),
+  );
+  return sizes.slice(0, -1).some((size) => size < limits.partBytesMin)
+    ? 'PART_TOO_SMALL'
+    : undefined;
+}
+
+/** A store whose process stops after so many transactions. */
+function stoppingStore(store: MetaStore, transactions: number): MetaStore {
+  let begun = 0;
+  const stopping = Object.create(store) as MetaStore;
+  stopping.transact = async (body, options) => {
+    if (++begun > transactions) throw new CoreError('DISK_OFFLINE', 'the process stops here');
+    return store.transact(body, options);
+  };
+  return stopping;
+}
 
 // --- listings --------------------------------------------------------------------------------------------
 
@@ -492,11 +714,49 @@ async function barrier(run: Run, prng: Prng): Promise<void> {
   const keys = run.keys();
   for (let at = 0; at < 12; at++) await checkListing(run, keys, randomListing(prng, keys));
   await checkUploads(run);
+  await checkVersions(run, prng);
+  if (prng.chance(0.03)) await dayPasses(run);
+  if (prng.chance(0.03)) await bucketComesAndGoes(run);
   await f.clock.advance(1000 * prng.below(9));
   await f.ask(calls.renewReadLease, { reader: 'reader', oldestEpoch: 0 });
-  await f.service.context.own.renew();
-  if (prng.chance(0.1)) {
-    await f.ask(calls.endSession, { session: f.session });
-    await f.openSession();
-  } else await f.ask(calls.renewSession, { session: f.session });
+  for (const service of [f, ...(run.g === undefined ? [] : [run.g])]) {
+    // oxlint-disable no-await-in-loop -- two
+    await service.service.context.own.renew();
+    await service.ask(calls.renewSession, { session: service.session });
+    // oxlint-enable no-await-in-loop
+  }
+  if (prng.chance(0.1)) await run.newSessions();
+}
+
+/** Sessions and leases expire, answers kept for replays are due. */
+async function dayPasses(run: Run): Promise<void> {
+  run.count('day');
+  const { f, g } = run;
+  await f.clock.advance(limits.uploadReplayKeptMs);
+  const late = { reader: 'late', oldestEpoch: 1 };
+  await f.ask(calls.renewReadLease, late);
+  for (let steps = 0; steps < 4; steps++) {
+    // oxlint-disable no-await-in-loop -- the first look at a session, then its end
+    await f.service.janitor.step();
+    await f.clock.advance(limits.sessionLeaseMs);
+    // oxlint-enable no-await-in-loop
+  }
+  await f.openSession();
+  await g?.service.context.own.renew();
+  await g?.openSession();
+  await run.takenBack();
+}
+
+/** A bucket with an upload and with directories whose keys are gone. */
+async function bucketComesAndGoes(run: Run): Promise<void> {
+  run.count('bucket');
+  const { f } = run;
+  await f.createBucket('passing');
+  await f.put('passing', 'a/b/c', 'x');
+  await f.remove('passing', 'a/b/c');
+  const base = { who: ann, session: f.session, bucket: 'passing' };
+  await f.ask(calls.createUpload, { ...base, key: bytes('k'), attributes: noAttributes() });
+  await f.ask(calls.deleteBucket, base);
+  await f.service.janitor.step();
+  await rejects(f.list('passing'), 'BUCKET_NOT_FOUND');
 }
