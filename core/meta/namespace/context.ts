@@ -70,9 +70,22 @@ export function bucketEntryKey(bucket: string): Buffer {
   return entryKey(rootInode, Buffer.concat([Buffer.from(bucket), slashByte]));
 }
 
+/** What was decoded of a bucket's row. The bytes of a row never change, and the store answers the same ones while
+ *  it has them in memory: every operation needs its bucket, and few need it decoded anew. */
+const decodedBuckets = new WeakMap<Uint8Array, Bucket>();
+
 /** @throws BUCKET_NOT_FOUND when `row` is absent */
 export function bucketOf(name: string, row: Uint8Array | undefined): Bucket {
   if (row === undefined) throw new CoreError('BUCKET_NOT_FOUND', `no bucket ${name}`);
+  let bucket = decodedBuckets.get(row);
+  if (bucket === undefined) {
+    bucket = decodeBucket(name, row);
+    decodedBuckets.set(row, bucket);
+  }
+  return bucket;
+}
+
+function decodeBucket(name: string, row: Uint8Array): Bucket {
   const entry = decodeRow(EntryRow, row);
   if (entry.bucket === undefined) throw new CoreError('CORRUPT', `${name} is not a bucket`);
   const { owner, createdMs, region } = entry.bucket;

@@ -57,9 +57,21 @@ async function walk(
     // oxlint-disable-next-line no-await-in-loop -- each level names the next
     const row = await reader.get(entryKey(parent, name));
     if (row === undefined) return { parent, missingFrom: at };
-    parent = id<InodeId>(decodeRow(EntryRow, row).inode);
+    parent = directoryOf(row);
   }
   return { parent, missingFrom: directories.length };
+}
+
+/** As with buckets (context.ts): directories on the way to many keys are decoded once while they are in memory. */
+const decodedDirectories = new WeakMap<Uint8Array, InodeId>();
+
+function directoryOf(row: Uint8Array): InodeId {
+  let inode = decodedDirectories.get(row);
+  if (inode === undefined) {
+    inode = id<InodeId>(decodeRow(EntryRow, row).inode);
+    decodedDirectories.set(row, inode);
+  }
+  return inode;
 }
 
 /** The directory that holds a key's entry; undefined when it does not exist. No conflicts: for reads. */
