@@ -4,6 +4,7 @@
 //   1 MiB writes at concurrency 1 and 8   engine · fio overwriting a laid-out file, fdatasync per write
 //   4 KiB durable writes at 64            engine · bare journal loop with the same payload
 //   1 MiB cached reads                    engine · pread + one CRC32C pass
+// and at the end a table: medians and ranges of the rounds, and of the ratios within each round.
 // Journal, slabs and index lie in one directory, as in production. The engine is warmed up first: its slabs
 // are laid out, as fio's file is.
 
@@ -31,7 +32,7 @@ const { values } = parseArgs({
   options: {
     dir: { type: 'string', default: tmpdir() },
     seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
   },
 });
 const seconds = Number(values.seconds);
@@ -82,6 +83,54 @@ async function measure(
     p99Ms: at(0.99),
     cpuUs: (user + system) / times.length,
   };
+}
+
+/** A result with what it is measured against, round by round. */
+interface Row {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly against: string;
+  readonly rates: number[];
+  readonly ofRates: number[];
+  readonly cpuUs: number[];
+}
+
+const rows: Row[] = [];
+
+/** Prints a result beside the one that it is compared with, and keeps both for the table. */
+function compare(round: number, against: Result, result: Result): void {
+  print(round, against);
+  print(round, result, { ratio: result.perSecond / against.perSecond });
+  const { name, concurrency } = result;
+  let row = rows.find((known) => known.name === name && known.concurrency === concurrency);
+  if (row === undefined) {
+    row = { name, concurrency, against: against.name, rates: [], ofRates: [], cpuUs: [] };
+    rows.push(row);
+  }
+  row.rates.push(result.perSecond);
+  row.ofRates.push(against.perSecond);
+  row.cpuUs.push(result.cpuUs);
+}
+
+function spread(numbers: readonly number[]): string {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const [low, middle, high] = [0, Math.floor(sorted.length / 2), sorted.length - 1].map((at) =>
+    (sorted[at] ?? 0).toPrecision(3),
+  );
+  return `${middle} (${low}–${high})`;
+}
+
+function table(): string {
+  const lines = [
+    '| engine | concurrency | per second (range) | against | per second (range) | ratio (range) | CPU µs (range) |',
+    '|---|---|---|---|---|---|---|',
+  ];
+  for (const { name, concurrency, against, rates, ofRates, cpuUs } of rows) {
+    const ratios = rates.map((rate, at) => rate / (ofRates[at] as number));
+    const cells = [name, concurrency, spread(rates), against, spread(ofRates), spread(ratios)];
+    lines.push(`| ${[...cells, spread(cpuUs)].join(' | ')} |`);
+  }
+  return lines.join('\n');
 }
 
 function print(round: number, result: Result, more: object = {}): void {
@@ -183,25 +232,22 @@ async function rowsOfRound(
   const large = Buffer.alloc(MiB, round + 1);
   for (const concurrency of [1, 8]) {
     const disk = fio(concurrency);
-    print(round, disk);
     // oxlint-disable-next-line no-await-in-loop -- in turns
-    const row = await measure('engine 1 MiB write', concurrency, writer(engine, large, 1, 256));
-    print(round, row, { ofFio: row.perSecond / disk.perSecond });
+    const row = await measure('1 MiB write', concurrency, writer(engine, large, 1, 256));
+    compare(round, disk, row);
   }
   const small = Buffer.alloc(4 * KiB, round + 1);
   const loop = await measure('journal 4 KiB', 64, async () => {
     await bare.room(small.length);
     await bare.append(recordKind.chunk, [small]).durable;
   });
-  print(round, loop);
-  const row = await measure('engine 4 KiB write', 64, writer(engine, small, 10_000, 20_000));
-  print(round, row, { ofJournal: row.perSecond / loop.perSecond });
+  const row = await measure('4 KiB write', 64, writer(engine, small, 10_000, 20_000));
+  compare(round, loop, row);
   const raw = await measure('pread + crc 1 MiB', 1, read);
-  print(round, raw);
-  const got = await measure('engine 1 MiB read', 1, (index) =>
+  const got = await measure('1 MiB read', 1, (index) =>
     engine.read(target, { blob: (1 + (index % 64)) as never, index: 0 }, 0, MiB),
   );
-  print(round, got, { ofRaw: got.perSecond / raw.perSecond });
+  compare(round, raw, got);
 }
 
 try {
@@ -216,6 +262,7 @@ try {
   for (let round = 0; round < rounds; round++)
     // oxlint-disable-next-line no-await-in-loop -- one round after another
     await rowsOfRound(round, { engine, bare, read });
+  process.stdout.write(`${table()}\n`);
   await engine.close();
   await journal.close();
   await bare.close();
