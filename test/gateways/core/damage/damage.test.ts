@@ -11,32 +11,28 @@ import { smallStorage } from './opened.ts';
 import { Specimen } from './specimen.ts';
 import { type Report, newReport, sweepBytes, sweepFiles, tableOf } from './sweep.ts';
 
-/** About 30 of each kind, fewer of those whose bytes mean nothing; primes, so that offsets in pages vary. */
+/** Primes, so that offsets in pages vary; some ten of each kind. */
 const strides: Readonly<Record<string, number>> = {
-  slabs: 1019,
-  'journal: segments': 4093,
-  'journal: superblock': 211,
-  'disk superblock': 509,
-  'target superblock': 509,
-  'rows: *.ldb': 157,
-  'rows: *.log': 211,
-  'rows: MANIFEST': 7,
-  'index: *.ldb': 53,
-  'index: *.log': 53,
-  'index: MANIFEST': 7,
+  slabs: 4093,
+  'journal: segments': 8191,
+  'journal: superblock': 911,
+  'rows: *.ldb': 457,
+  'rows: *.log': 457,
+  'rows: MANIFEST': 23,
+  'index: *.ldb': 97,
+  'index: *.log': 97,
+  'index: MANIFEST': 23,
   'rows: CURRENT': 7,
   'index: CURRENT': 7,
-  'lampyr.json': 23,
-  'credentials.json': 41,
-  'meta/journal.json': 19,
+  'lampyr.json': 43,
+  'credentials.json': 83,
+  'meta/journal.json': 29,
 };
-const strideOf = (kind: string): number => strides[kind] ?? 499;
-const everyOf = (what: string): number => ({ cut: 17, swapped: 13, removed: 4 })[what] ?? 2;
+const strideOf = (kind: string): number => strides[kind] ?? 1999;
+const everyOf = (what: string): number => ({ cut: 37, swapped: 29, removed: 7 })[what] ?? 3;
 
-/** Kinds of which some bytes matter: none of their damage may pass unnoticed in all samples. */
-const mattering = Object.keys(strides).filter(
-  (kind) => !/(disk|target|journal:) superblock/.test(kind),
-);
+/** Kinds of which these samples hit bytes that matter: damage that nobody notices is a finding. */
+const mattering = Object.keys(strides).filter((kind) => !kind.startsWith('journal:'));
 
 describe('a damaged system', { timeout: 600_000 }, () => {
   const scratch = mkdtempSync(join(tmpdir(), 'lampyr-damage-'));
@@ -53,7 +49,7 @@ describe('a damaged system', { timeout: 600_000 }, () => {
       const bytes = newReport();
       await sweepBytes(specimen, bytes, { pattern: 'bit', stride: strideOf });
       const files = newReport();
-      await sweepFiles(specimen, older.files, files, everyOf);
+      if (state === 'crashed') await sweepFiles(specimen, older.files, files, everyOf);
       context.diagnostic(tableOf(bytes, 'file', 'bytes'));
       context.diagnostic(tableOf(files, 'damage', 'cases'));
       assert.deepEqual([...bytes.findings, ...files.findings], []);
