@@ -240,6 +240,7 @@ export const openObject = defineCall({
   name: 'openObject',
   capability: 'read',
   lane: 'read',
+  payloadProtected: true,
   request: message('OpenObjectRequest', {
     who: nested(1, m.Who),
     object: nested(2, m.ObjectRef),
@@ -264,7 +265,7 @@ export const openObject = defineCall({
     /** Epoch of collection at which this resolved; the reader's lease must not pass it while it reads. */
     epoch: uint(7),
     inPayload: bool(8),
-    /** CRC32C of the payload, from the stored checksums. */
+    /** CRC32C of the payload, from the stored checksums; the caller compares. */
     payloadCrc32c: uint(9),
     map: nested(10, m.ContentMap),
     mapBytes: uint(11),

@@ -221,14 +221,14 @@ export class ServerConnection implements ChannelOwner {
       return this.fail(request, toCoreError(error));
     }
     const payload = message.payload as Buffer;
-    execute(registered, message.control, payload, request)
-      .finally(() => {
-        if (registered.borrowsPayload) this.server.payloads.giveBack(payload);
-      })
-      .then(
-        (answer) => this.answer(request, registered, answer),
-        (error: unknown) => this.onHandlerError(request, registered.call.name, error),
-      );
+    const running = execute(registered, message.control, payload, request);
+    const ended = registered.borrowsPayload
+      ? running.finally(() => this.server.payloads.giveBack(payload))
+      : running;
+    ended.then(
+      (answer) => this.answer(request, registered, answer),
+      (error: unknown) => this.onHandlerError(request, registered.call.name, error),
+    );
   }
 
   /** @throws CoreError PROTOCOL, UNAVAILABLE, DEADLINE_EXCEEDED: the request was not started */
