@@ -279,7 +279,7 @@ const isNextAnswer = (after: string, length: number): boolean =>
 
 export const doorFuzzer = fuzzer<Input>({
   name: 'door',
-  expected: ['200', '400 BadRequest', '400 IncompleteBody'],
+  expected: ['200', '400 BadRequest', '400 IncompleteBody', '403 SignatureDoesNotMatch'],
   generate: makeInput,
   mutate,
   check,
