@@ -237,7 +237,8 @@ export function headerOverrides(
 ): HeaderOverrides | undefined {
   let found: HeaderOverrides | undefined;
   for (const { name, value } of query) {
-    const field = overrideNames[name];
+    // A name of every object (`constructor`) is none of ours.
+    const field = Object.hasOwn(overrideNames, name) ? overrideNames[name] : undefined;
     if (field === undefined) continue;
     if (control.test(value))
       throw invalidArgument(name, value, 'Control characters are not allowed in a header.');
