@@ -60,7 +60,7 @@ async function check({ what, bytes, valid }: Input): Promise<string> {
 
 export const diskFuzzer = fuzzer<Input>({
   name: 'disk',
-  expected: ['chunk row read', 'chunk row refused', 'journal read'],
+  expected: ['chunk row read', 'chunk row refused', 'journal read', 'journal refused'],
   generate: (random) =>
     random.chance(0.2) ? makeValid(random) : mutate(random, makeValid(random)),
   mutate,
