@@ -17,10 +17,9 @@ import type { Clock } from '../../core/env/clock.ts';
 import type { Disk } from '../../core/env/disk.ts';
 import type { Events } from '../../core/env/events.ts';
 import type { Kv } from '../../core/env/kv.ts';
-import { nodeDisk } from '../../core/env/node/disk.ts';
-import { openLevelKv } from '../../core/env/node/kv.ts';
-import { damagedLevelTables } from '../../core/env/node/level-check.ts';
+import type { SmallFileCalls } from '../../core/env/node/file-calls.ts';
 import type { FileDamage } from '../../core/env/node/level-check.ts';
+import { type NodeStorage, nodeStorage } from '../../core/env/node/storage.ts';
 import type { Rng } from '../../core/env/rng.ts';
 import type { MetaStore } from '../../core/meta/meta-store.ts';
 import { makeLevelMetaStore } from '../../core/meta/store/level-store.ts';
@@ -50,13 +49,11 @@ export interface CoreDataOptions {
   readonly events: Events;
   /** Refuse a directory that holds no core yet, instead of making one. */
   readonly mustExist?: boolean;
-  /** Where tests put other storage and smaller files in place of the file system's. */
+  /** Where the data lies, and in files of which sizes; tests give others. */
   readonly storage?: CoreStorage;
 }
 
-export interface CoreStorage {
-  readonly openDisk?: (root: string) => Disk;
-  readonly openKv?: (path: string, options: { readonly create: boolean }) => Promise<Kv>;
+export interface CoreStorage extends NodeStorage {
   readonly store?: StoreTuning;
   readonly journal?: Pick<JournalOptions, 'segmentBytes' | 'segmentsMin' | 'segmentsMax'>;
 }
@@ -86,17 +83,23 @@ export class CoreData {
   /** Why the journal accepts nothing any more. */
   offline: CoreError | undefined;
   private readonly kvs: readonly Kv[];
-  private readonly levels: readonly string[];
+  private readonly databases: readonly string[];
+  private readonly damagedIn: NodeStorage['damagedFiles'];
 
   private constructor(
-    parts: Recovered & { readonly kvs: readonly Kv[]; readonly levels: readonly string[] },
+    parts: Recovered & {
+      readonly kvs: readonly Kv[];
+      readonly databases: readonly string[];
+      readonly damagedFiles: NodeStorage['damagedFiles'];
+    },
   ) {
     this.journal = parts.journal;
     this.chunks = parts.chunks;
     this.meta = parts.meta;
     this.metaTable = parts.metaTable;
     this.kvs = parts.kvs;
-    this.levels = parts.levels;
+    this.databases = parts.databases;
+    this.damagedIn = parts.damagedFiles;
     this.journal.onOffline((error) => (this.offline = error));
   }
 
@@ -112,25 +115,33 @@ export class CoreData {
 
   private static async openFiles(options: CoreDataOptions): Promise<CoreData> {
     const paths = corePaths(options.dataDir);
-    const { openDisk = nodeDisk, openKv = openLevelKv } = options.storage ?? {};
-    const disk = openDisk(paths.store);
-    const fresh = await isFresh(disk, paths);
+    const storage: CoreStorage = options.storage ?? nodeStorage;
+    const disk = storage.disk(paths.store);
+    const fresh = await isFresh(disk, paths, storage.files);
     if (fresh && options.mustExist === true)
       throw refused(paths.store, 'holds no data: nothing was ever stored, or it was lost');
     mkdirSync(paths.store, { recursive: true, mode: 0o700 });
     mkdirSync(paths.meta, { recursive: true, mode: 0o700 });
     const kvs: Kv[] = [];
     try {
-      const index = await openKv(paths.index, { create: fresh });
+      const index = await storage.kv(paths.index, { create: fresh });
       kvs.push(index);
-      const rows = await openKv(paths.rows, { create: fresh });
+      const rows = await storage.kv(paths.rows, { create: fresh });
       kvs.push(rows);
-      if (fresh) await create(options, disk, index, rows);
+      if (fresh) {
+        writeJournalFile(paths.journalFile, storage.files, { making: true });
+        await create(options, disk, index, rows);
+      }
       await checkRows(rows, options.clusterId, paths.rows);
       const recovered = await recover(options, disk, index, rows);
-      if (fresh) writeJournalFile(paths.journalFile, false);
-      const levels = openKv === openLevelKv ? [paths.index, paths.rows] : [];
-      return new CoreData({ ...recovered, kvs, levels });
+      if (fresh) writeJournalFile(paths.journalFile, storage.files);
+      const { damagedFiles } = storage;
+      return new CoreData({
+        ...recovered,
+        kvs,
+        damagedFiles,
+        databases: [paths.index, paths.rows],
+      });
     } catch (error) {
       await Promise.allSettled(kvs.map((kv) => kv.close()));
       throw error;
@@ -140,8 +151,8 @@ export class CoreData {
   /** Table files of the index and the metadata rows that were damaged since the start, by their paths. */
   async damagedFiles(): Promise<FileDamage[]> {
     const found = await Promise.all(
-      this.levels.map(async (path) => {
-        const damaged = await damagedLevelTables(path);
+      this.databases.map(async (path) => {
+        const damaged = (await this.damagedIn?.(path)) ?? [];
         return damaged.map(({ file, reason }) => ({ file: join(path, file), reason }));
       }),
     );
@@ -167,9 +178,9 @@ interface Recovered {
 }
 
 /** True when there is nothing to recover: no journal was ever used. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED */
-async function isFresh(disk: Disk, paths: Paths): Promise<boolean> {
+async function isFresh(disk: Disk, paths: Paths, calls: SmallFileCalls): Promise<boolean> {
   const files = await disk.list(journalDirectory);
-  const text = readFileIfAny(paths.journalFile);
+  const text = readFileIfAny(paths.journalFile, calls);
   if (text === undefined) {
     if (files.length > 0)
       throw refused(paths.journalFile, `is missing although ${paths.store} holds a journal`);
@@ -195,9 +206,9 @@ async function isFresh(disk: Disk, paths: Paths): Promise<boolean> {
   return false;
 }
 
-function writeJournalFile(path: string, making: boolean): void {
-  const named = { format: journalFormat, journal: journalInUse };
-  writeFileAtomic(path, `${JSON.stringify(making ? { ...named, making } : named)}\n`);
+function writeJournalFile(path: string, calls: SmallFileCalls, more: { making?: true } = {}): void {
+  const named = { format: journalFormat, journal: journalInUse, ...more };
+  writeFileAtomic(path, `${JSON.stringify(named)}\n`, 0o644, calls);
 }
 
 function parse(text: string): { format?: unknown; journal?: unknown; making?: unknown } {
@@ -210,9 +221,8 @@ function parse(text: string): { format?: unknown; journal?: unknown; making?: un
 
 /** The empty store and rows of a first start; one that was interrupted begins again. */
 async function create(options: CoreDataOptions, disk: Disk, kv: Kv, rows: Kv): Promise<void> {
-  const { clock, rng, events, clusterId, target, dataDir } = options;
+  const { clock, rng, events, clusterId, target } = options;
   const cluster = Buffer.from(clusterId, 'hex');
-  writeJournalFile(corePaths(dataDir).journalFile, true);
   if (!(await chunkStoreExists(disk)))
     await createChunkStore({ disk, kv, clock, rng, events, clusterId: cluster, targets: [target] });
   await rows.batch([{ key: identityKey, value: cluster }], { sync: true });

@@ -35,7 +35,7 @@ export interface CoreOptions {
   readonly tokens: readonly RoleToken[];
   readonly events: Events;
   readonly clock?: Clock;
-  /** Other storage and smaller files, for tests. */
+  /** Where the data lies; tests give a lossy one, and smaller files. */
   readonly storage?: CoreStorage;
 }
 
@@ -96,12 +96,13 @@ export class Core {
 
   private register(): void {
     const { data, namespace, rpc, options } = this;
-    const { clock = nodeClock, root, dataDir } = options;
+    const { clock = nodeClock, root, dataDir, storage } = options;
     const identities = openIdentities({ store: data.meta, rng: nodeRng, clock, root });
     registerNamespaceCalls(rpc, namespace);
     registerChunkService(rpc, data.chunks, embeddedTarget);
     registerIdentityCalls(rpc, identities);
-    registerOperatorService(rpc, { data, dataDir });
+    const { warning } = storage ?? {};
+    registerOperatorService(rpc, { data, dataDir, warning });
   }
 
   private async listen(): Promise<void> {

@@ -13,6 +13,8 @@ import type { CoreStatusResponse, FsckResponse } from './operator-calls.ts';
 export interface OperatorServiceParts {
   readonly data: CoreData;
   readonly dataDir: string;
+  /** Shown as long as the disk serves. */
+  readonly warning: string | undefined;
 }
 
 export function registerOperatorService(registry: RpcRegistry, parts: OperatorServiceParts): void {
@@ -38,10 +40,11 @@ function countsOf(record: Readonly<Record<string, number>>): { name: string; cou
   return Object.entries(record).map(([name, count]) => ({ name, count }));
 }
 
-function statusOf({ data, dataDir }: OperatorServiceParts): CoreStatusResponse {
+function statusOf({ data, dataDir, warning }: OperatorServiceParts): CoreStatusResponse {
   const paths = corePaths(dataDir);
-  const reason = reasonOf(data);
-  const state = reason === undefined ? 'SERVING' : 'OFFLINE';
+  const offline = reasonOf(data);
+  const state = offline === undefined ? 'SERVING' : 'OFFLINE';
+  const reason = offline ?? warning;
   const target = {
     id: embeddedTarget.target,
     store: 0,

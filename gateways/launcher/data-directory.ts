@@ -7,6 +7,7 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { CoreError, isCoreError } from '../../core/base/errors.ts';
 import { type DirectoryLock, lockDirectory } from '../../core/env/node/lock.ts';
+import { lossyFolder } from '../../core/env/node/storage.ts';
 import { asRefusal, readFileIfAny, writeFileAtomic } from './files.ts';
 import { coreAddress, launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
 
@@ -92,8 +93,8 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** Left behind by a first start that was killed before lampyr.json. */
-const startNames: ReadonlySet<string> = new Set(['lock', 'run', 'lampyr.json.tmp']);
+/** Left behind by a first start that was killed before lampyr.json, and what a crash test makes. */
+const startNames: ReadonlySet<string> = new Set(['lock', 'run', 'lampyr.json.tmp', lossyFolder]);
 
 function refuseForeign(path: string): void {
   const foreign = readdirSync(path).filter((name) => !startNames.has(name));

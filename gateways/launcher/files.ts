@@ -1,16 +1,11 @@
 // Small files that must be whole or absent after a crash: written beside, synced, renamed, directory synced.
 
-import {
-  closeSync,
-  fchmodSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { CoreError } from '../../core/base/errors.ts';
+import type { SmallFileCalls } from '../../core/env/node/file-calls.ts';
+
+const { O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY } = fs.constants;
 
 /** Why the operating system does not let us use a file that should be ours. */
 const refusals: ReadonlySet<string | undefined> = new Set([
@@ -33,30 +28,35 @@ export function asRefusal(error: unknown): unknown {
 }
 
 /** @throws Error with the code of the failed system call */
-export function writeFileAtomic(path: string, text: string, mode = 0o644): void {
+export function writeFileAtomic(
+  path: string,
+  text: string,
+  mode = 0o644,
+  calls: SmallFileCalls = fs,
+): void {
   const temporary = `${path}.tmp`;
-  const file = openSync(temporary, 'w', mode);
+  const file = calls.openSync(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
   try {
     // The mode of open(2) is narrowed by the umask and ignored when a crash left the temporary file behind.
-    fchmodSync(file, mode);
-    writeSync(file, text);
-    fsyncSync(file);
+    calls.fchmodSync(file, mode);
+    calls.writeSync(file, text);
+    calls.fsyncSync(file);
   } finally {
-    closeSync(file);
+    calls.closeSync(file);
   }
-  renameSync(temporary, path);
-  const directory = openSync(dirname(path), 'r');
+  calls.renameSync(temporary, path);
+  const directory = calls.openSync(dirname(path), O_RDONLY | O_DIRECTORY);
   try {
-    fsyncSync(directory);
+    calls.fsyncSync(directory);
   } finally {
-    closeSync(directory);
+    calls.closeSync(directory);
   }
 }
 
 /** The file's text; undefined when it does not exist. */
-export function readFileIfAny(path: string): string | undefined {
+export function readFileIfAny(path: string, calls: SmallFileCalls = fs): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return calls.readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -3,11 +3,13 @@
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { Core } from '../core/core.ts';
+import { openStorage } from './storage.ts';
 import type { StartRole } from './role.ts';
 
 export const startCore: StartRole = async ({ config, events, metrics }) => {
   const { dataDir, clusterId, root, coreAddress: address, tokens } = config;
-  const core = await Core.open({ dataDir, clusterId, root, address, tokens, events });
+  const storage = await openStorage(dataDir, process.env, events);
+  const core = await Core.open({ dataDir, clusterId, root, address, tokens, events, storage });
   registerMetrics(metrics, core);
   return { drain: () => core.close(), unused: () => core.rpc.stats.connections === 0 };
 };

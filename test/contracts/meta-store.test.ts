@@ -5,6 +5,10 @@ import type { Disk } from '../../core/env/disk.ts';
 import type { Kv } from '../../core/env/kv.ts';
 import { nodeDisk } from '../../core/env/node/disk.ts';
 import { openLevelKv } from '../../core/env/node/kv.ts';
+import { lossyCalls } from '../../core/env/node/lossy/calls.ts';
+import { LossyFiles } from '../../core/env/node/lossy/files.ts';
+import type { LossyModel } from '../../core/env/node/lossy/files.ts';
+import { LossyKv } from '../../core/env/node/lossy/kv.ts';
 import { openMemoryMetaStore } from '../../core/meta/store/memory-store.ts';
 import { SimDisk } from '../sim/disk.ts';
 import { SimKv } from '../sim/kv.ts';
@@ -72,9 +76,24 @@ async function openOnDirectory(): Promise<OpenedMetaStore> {
   });
 }
 
+async function openOnLossyDisk(model: LossyModel): Promise<OpenedMetaStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'lampyr-meta-store-'));
+  const files = new LossyFiles(join(directory, 'side'), model);
+  const level = await openLevelKv(join(directory, 'level'));
+  const cacheFile = join(directory, 'side', 'kv');
+  const kv = new LossyKv(level, { cacheFile, survives: files.survives });
+  return openLevel(nodeDisk(join(directory, 'disk'), lossyCalls(files)), kv, async () => {
+    await kv.close();
+    files.kill();
+    await rm(directory, { recursive: true });
+  });
+}
+
 metaStoreContract({ name: 'memory', open: openMemory });
 metaStoreContract({
   name: 'level, simulated disk',
   open: () => openLevel(new SimDisk(), new SimKv(), () => Promise.resolve()),
 });
 metaStoreContract({ name: 'level, real directory', open: openOnDirectory });
+for (const model of ['lossy', 'lossy-twice'] as const)
+  metaStoreContract({ name: `level, ${model} disk`, open: () => openOnLossyDisk(model) });

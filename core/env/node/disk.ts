@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { assert } from '../../base/assert.ts';
+import type { FileCalls, FileSystemSpace } from './file-calls.ts';
 import type { Disk, DiskFile, DiskSpace, OpenMode } from '../disk.ts';
 
 /** Buffers of one writev; POSIX promises no more than IOV_MAX, which is 1,024 on Linux. */
@@ -40,21 +41,23 @@ function rest(parts: readonly Uint8Array[], written: number): Uint8Array[] {
   return left;
 }
 
-async function syncDirectory(path: string): Promise<void> {
+async function syncDirectory(calls: FileCalls, path: string): Promise<void> {
   const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
-  const fd = await call<number>((done) => fs.open(path, flags, done));
+  const fd = await call<number>((done) => calls.open(path, flags, 0, done));
   try {
-    await call((done) => fs.fsync(fd, done));
+    await call((done) => calls.fsync(fd, done));
   } finally {
-    await call((done) => fs.close(fd, done));
+    await call((done) => calls.close(fd, done));
   }
 }
 
 class NodeFile implements DiskFile {
+  private readonly calls: FileCalls;
   /** Undefined once closed: the kernel gives the number to the next file that is opened. */
   private descriptor: number | undefined;
 
-  constructor(fd: number) {
+  constructor(calls: FileCalls, fd: number) {
+    this.calls = calls;
     this.descriptor = fd;
   }
 
@@ -68,7 +71,7 @@ class NodeFile implements DiskFile {
     while (filled < into.length) {
       // oxlint-disable-next-line no-await-in-loop -- continues a short read
       const bytes = await call<number>((done) =>
-        fs.read(this.fd, into, filled, into.length - filled, position + filled, done),
+        this.calls.read(this.fd, into, filled, into.length - filled, position + filled, done),
       );
       if (bytes === 0) break;
       filled += bytes;
@@ -92,37 +95,39 @@ class NodeFile implements DiskFile {
   private writeOnce(parts: readonly Uint8Array[], at: number): Promise<number> {
     const only = parts[0] as Uint8Array;
     return call<number>((done) => {
-      if (parts.length === 1) fs.write(this.fd, only, 0, only.length, at, done);
-      else fs.writev(this.fd, parts as Uint8Array[], at, done);
+      if (parts.length === 1) this.calls.write(this.fd, only, 0, only.length, at, done);
+      else this.calls.writev(this.fd, parts, at, done);
     });
   }
 
   sync(): Promise<void> {
-    return call((done) => fs.fdatasync(this.fd, done));
+    return call((done) => this.calls.fdatasync(this.fd, done));
   }
 
   async size(): Promise<number> {
-    return (await call<fs.Stats>((done) => fs.fstat(this.fd, done))).size;
+    return (await call<{ readonly size: number }>((done) => this.calls.fstat(this.fd, done))).size;
   }
 
   truncate(bytes: number): Promise<void> {
-    return call((done) => fs.ftruncate(this.fd, bytes, done));
+    return call((done) => this.calls.ftruncate(this.fd, bytes, done));
   }
 
   close(): Promise<void> {
     return call((done) => {
       const { fd } = this;
       this.descriptor = undefined;
-      fs.close(fd, done);
+      this.calls.close(fd, done);
     });
   }
 }
 
 class NodeDisk implements Disk {
   private readonly root: string;
+  private readonly calls: FileCalls;
 
-  constructor(root: string) {
+  constructor(root: string, calls: FileCalls) {
     this.root = resolve(root);
+    this.calls = calls;
   }
 
   private full(path: string): string {
@@ -132,14 +137,15 @@ class NodeDisk implements Disk {
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     const full = this.full(path);
-    return new NodeFile(
-      await call<number>((done) => fs.open(full, openFlags[mode], fileMode, done)),
-    );
+    const flags = openFlags[mode];
+    const fd = await call<number>((done) => this.calls.open(full, flags, fileMode, done));
+    return new NodeFile(this.calls, fd);
   }
 
   async list(directory: string): Promise<string[]> {
     try {
-      return (await fs.promises.readdir(this.full(directory))).toSorted();
+      const full = this.full(directory);
+      return (await call<string[]>((done) => this.calls.readdir(full, done))).toSorted();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
@@ -154,7 +160,7 @@ class NodeDisk implements Disk {
       const child = parent === '' ? name : `${parent}/${name}`;
       // oxlint-disable no-await-in-loop -- a parent before its child
       try {
-        await fs.promises.mkdir(this.full(child), { mode: directoryMode });
+        await this.mkdir(this.full(child), false);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
@@ -166,37 +172,43 @@ class NodeDisk implements Disk {
   }
 
   private async makeRoot(): Promise<void> {
-    const options = { recursive: true, mode: directoryMode } as const;
-    const first = await fs.promises.mkdir(this.root, options);
+    const first = await this.mkdir(this.root, true);
     if (first === undefined) return;
     // The names from the first directory made down to the root must survive.
     let holder = this.root;
     do {
       holder = dirname(holder);
       // oxlint-disable-next-line no-await-in-loop -- few levels, once in a life
-      await syncDirectory(holder);
+      await syncDirectory(this.calls, holder);
     } while (holder.length >= first.length);
   }
 
+  /** The first directory that was made. */
+  private mkdir(path: string, recursive: boolean): Promise<string | undefined> {
+    const options = { mode: directoryMode, recursive };
+    return call<string | undefined>((done) => this.calls.mkdir(path, options, done));
+  }
+
   remove(path: string): Promise<void> {
-    return fs.promises.unlink(this.full(path));
+    return call((done) => this.calls.unlink(this.full(path), done));
   }
 
   rename(from: string, to: string): Promise<void> {
-    return fs.promises.rename(this.full(from), this.full(to));
+    return call((done) => this.calls.rename(this.full(from), this.full(to), done));
   }
 
   syncDir(path: string): Promise<void> {
-    return syncDirectory(this.full(path));
+    return syncDirectory(this.calls, this.full(path));
   }
 
   async space(): Promise<DiskSpace> {
-    const { bsize, blocks, bavail } = await fs.promises.statfs(this.root);
+    const found = await call<FileSystemSpace>((done) => this.calls.statfs(this.root, done));
+    const { bsize, blocks, bavail } = found;
     return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
   }
 }
 
-/** The directory `root` as a Disk; `makeDirectory` creates the root itself too. */
-export function nodeDisk(root: string): Disk {
-  return new NodeDisk(root);
+/** The directory `root` as a Disk; `makeDirectory` creates the root itself too. Tests give other `calls`. */
+export function nodeDisk(root: string, calls: FileCalls = fs): Disk {
+  return new NodeDisk(root, calls);
 }

@@ -11,7 +11,7 @@ import type { Kv } from '../../../core/env/kv.ts';
 import type { CoreStorage } from '../../../gateways/core/core-data.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
-import { openCore, smallStorage } from './damage/opened.ts';
+import { openCore, simulatedStorage } from './damage/opened.ts';
 import type { Opened } from './damage/opened.ts';
 import { whoOf } from './damage/questions.ts';
 import { root } from './rig.ts';
@@ -56,16 +56,13 @@ class Killer {
 const changingDisk = ['makeDirectory', 'remove', 'rename', 'syncDir'];
 
 function storageOf(devices: Devices, killer: Killer | undefined): CoreStorage {
-  return {
-    ...smallStorage,
-    openDisk: (): Disk => killer?.wrap(devices.disk, changingDisk) ?? devices.disk,
-    openKv: async (path): Promise<Kv> => {
-      const name = path.endsWith('rows') ? 'rows' : 'index';
-      const kv = devices.kvs.get(name) ?? new SimKv();
-      devices.kvs.set(name, kv);
-      return killer?.wrap(kv, ['batch']) ?? kv;
-    },
-  };
+  const disk: Disk = killer?.wrap(devices.disk, changingDisk) ?? devices.disk;
+  return simulatedStorage(disk, async (path): Promise<Kv> => {
+    const name = path.endsWith('rows') ? 'rows' : 'index';
+    const kv = devices.kvs.get(name) ?? new SimKv();
+    devices.kvs.set(name, kv);
+    return killer?.wrap(kv, ['batch']) ?? kv;
+  });
 }
 
 function open(dataDir: string, devices: Devices, killer?: Killer): Promise<Opened> {

@@ -1,15 +1,19 @@
 // A core's data opened as the core process opens it, without its sockets: launcher's files, CoreData,
 // namespace, and the object model over calls in this process. What a reader of a damaged system would get.
 
+import { join } from 'node:path';
 import { CoreError } from '../../../../core/base/errors.ts';
 import { KiB } from '../../../../core/base/limits.ts';
 import { ChunkBlobClient } from '../../../../core/client/blob-client.ts';
 import { registerChunkService } from '../../../../core/client/chunk-service.ts';
 import { singleTargetRouting } from '../../../../core/client/routing.ts';
+import type { Disk } from '../../../../core/env/disk.ts';
 import { silentEvents } from '../../../../core/env/events.ts';
 import { nodeClock } from '../../../../core/env/node/clock.ts';
+import { nodeDisk } from '../../../../core/env/node/disk.ts';
 import { nodeHasher } from '../../../../core/env/node/hasher.ts';
 import { nodeRng } from '../../../../core/env/node/rng.ts';
+import { nodeStorage } from '../../../../core/env/node/storage.ts';
 import { NamespaceService, registerNamespaceCalls } from '../../../../core/meta/service.ts';
 import { embeddedTarget } from '../../../../core/model/core-client.ts';
 import { openIdentities } from '../../../../core/model/identities/identities.ts';
@@ -28,6 +32,7 @@ import { testHash } from '../rig.ts';
 
 /** Small files, so that every byte of them can be tried. */
 export const smallStorage: CoreStorage = {
+  ...nodeStorage,
   store: {
     slabBytesMin: 8 * KiB,
     slabBytesMax: 32 * KiB,
@@ -39,6 +44,13 @@ export const smallStorage: CoreStorage = {
   },
   journal: { segmentBytes: 96 * KiB, segmentsMin: 3, segmentsMax: 3 },
 };
+
+/** The store on `disk`, databases from `kv`; the few files beside them stay in the file system. */
+export function simulatedStorage(disk: Disk, kv: CoreStorage['kv']): CoreStorage {
+  const { damagedFiles: _, ...small } = smallStorage;
+  const isStore = (path: string): boolean => path.endsWith(join('stores', '0'));
+  return { ...small, disk: (path) => (isStore(path) ? disk : nodeDisk(path)), kv };
+}
 
 export interface Opened {
   readonly data: CoreData;

@@ -8,13 +8,12 @@ import { equalBytes } from '../../../../core/base/bytes.ts';
 import type { Disk } from '../../../../core/env/disk.ts';
 import type { Kv, KvEntry } from '../../../../core/env/kv.ts';
 import { openLevelKv } from '../../../../core/env/node/kv.ts';
-import type { CoreStorage } from '../../../../gateways/core/core-data.ts';
 import { openCredentials, rootIdentity } from '../../../../gateways/launcher/credentials.ts';
 import { SimDisk } from '../../../sim/disk.ts';
 import { SimKv } from '../../../sim/kv.ts';
 import { PlainDisk } from './disks.ts';
 import { copyDirectory } from './fill.ts';
-import { type Opened, openCore, openDirectory, smallStorage } from './opened.ts';
+import { type Opened, openCore, openDirectory, simulatedStorage } from './opened.ts';
 import { type Answers, type Question, answer, questionsOf } from './questions.ts';
 import { recovered } from './recovered.ts';
 
@@ -176,11 +175,9 @@ export class Specimen {
   ): Promise<Opened> {
     const system = JSON.parse(String(this.files.get('lampyr.json'))) as { clusterId: string };
     const root = rootIdentity(system.clusterId, openCredentials(this.path, undefined));
-    const storage: CoreStorage = {
-      ...smallStorage,
-      openDisk: () => disk,
-      openKv: (path, options) => openKv(relative(this.path, path), options),
-    };
+    const storage = simulatedStorage(disk, (path, options) =>
+      openKv(relative(this.path, path), options),
+    );
     return openCore(this.path, root, system.clusterId, storage);
   }
 }

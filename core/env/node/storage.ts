@@ -1,0 +1,32 @@
+// Where a process keeps what must survive: disks, key-value stores and small files of this machine. Production
+// has one; the other one (lossy/storage.ts) is for crash tests.
+
+import fs from 'node:fs';
+import type { Disk } from '../disk.ts';
+import type { Kv } from '../kv.ts';
+import { nodeDisk } from './disk.ts';
+import type { SmallFileCalls } from './file-calls.ts';
+import { openLevelKv } from './kv.ts';
+import { type FileDamage, damagedLevelTables } from './level-check.ts';
+
+export interface NodeStorage {
+  /** The directory as a Disk. */
+  disk(root: string): Disk;
+  /** Opens the store; makes it when it does not exist and `create` says so. @throws CoreError DISK_REFUSED */
+  kv(path: string, options: { readonly create: boolean }): Promise<Kv>;
+  readonly files: SmallFileCalls;
+  /** Damage in the files of an open store, where they can be looked at. */
+  readonly damagedFiles?: (path: string) => Promise<FileDamage[]>;
+  /** What an operator must know about it; undefined in production. */
+  readonly warning?: string;
+}
+
+/** Below the data directory; a process uses a lossy disk only where somebody made it by hand. */
+export const lossyFolder = 'lossy';
+
+export const nodeStorage: NodeStorage = {
+  disk: (root) => nodeDisk(root),
+  kv: openLevelKv,
+  files: fs,
+  damagedFiles: damagedLevelTables,
+};
