@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { runCrashTest } from './crash.ts';
 import { KeyHistory, absent, makeContent } from './history.ts';
 
@@ -24,13 +24,24 @@ test('an unknown write may show whole or not at all, and then stays as it was sh
   assert.match(history.settle(undefined) ?? '', /absent/);
 });
 
-test(
+// Side by side: while one system waits for a restart the other one uses the machine.
+describe(
   'kill -9 at random moments loses nothing that was acknowledged',
-  { timeout: 240_000 },
-  async () => {
-    const summary = await runCrashTest({ seed: 'npm test', writers: 10, kills: 30, minutes: 3 });
-    assert.deepEqual(summary.violations, []);
-    assert.ok(summary.kills >= 30, `only ${summary.kills} kills`);
-    assert.ok(summary.acknowledged >= 1000, `only ${summary.acknowledged} acknowledged writes`);
+  { concurrency: true },
+  () => {
+    for (const disk of ['plain', 'lossy'] as const)
+      test(`on a ${disk} disk`, { timeout: 240_000 }, async (t) => {
+        const summary = await runCrashTest({
+          disk,
+          seed: `npm test ${disk}`,
+          writers: 8,
+          kills: 30,
+          minutes: 3.5,
+        });
+        t.diagnostic(JSON.stringify(summary));
+        assert.deepEqual(summary.violations, []);
+        assert.ok(summary.kills >= 30, `only ${summary.kills} kills`);
+        assert.ok(summary.acknowledged >= 1000, `only ${summary.acknowledged} acknowledged writes`);
+      });
   },
 );

@@ -1,22 +1,33 @@
-// npm run crash -- --minutes N [--seed S] [--writers N]
+// npm run crash -- [--disk plain|lossy|lossy-twice] [--minutes N | --kills N] [--seed S] [--writers N]
+//
+// With --kills the run ends after that many, and fails when they were fewer or when less than 1,000 writes were
+// acknowledged within --minutes.
 
 import { parseArgs } from 'node:util';
-import { runCrashTest } from './crash.ts';
+import { crashDisks, runCrashTest } from './crash.ts';
 
 const { values } = parseArgs({
   options: {
+    disk: { type: 'string', default: 'plain' },
+    kills: { type: 'string', default: 'Infinity' },
     minutes: { type: 'string', default: '5' },
     seed: { type: 'string', default: String(Date.now()) },
     writers: { type: 'string', default: '12' },
   },
 });
-process.stdout.write(`seed ${values.seed}\n`);
+const disk = crashDisks.find((name) => name === values.disk);
+if (disk === undefined) throw new Error(`--disk ${values.disk}: ${crashDisks.join(', ')}`);
+process.stdout.write(`seed ${values.seed}, ${disk} disk\n`);
+const kills = Number(values.kills);
 const summary = await runCrashTest({
+  disk,
   seed: values.seed,
   writers: Number(values.writers),
-  kills: Number.POSITIVE_INFINITY,
+  kills,
   minutes: Number(values.minutes),
   progress: (line) => process.stdout.write(`${line}\n`),
 });
 process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
-process.exitCode = summary.violations.length === 0 ? 0 : 1;
+const enough = kills === Infinity || (summary.kills >= kills && summary.acknowledged >= 1000);
+if (!enough) process.stdout.write(`too few: ${summary.kills} kills of ${kills}, or writes\n`);
+process.exitCode = summary.violations.length === 0 && enough ? 0 : 1;

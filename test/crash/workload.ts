@@ -81,7 +81,7 @@ export class Writer {
     const dice = this.prng.below(100);
     if (dice < 15 && history.present) return this.remove(client, history);
     const seed = `${history.key}#${++this.sequence}`;
-    if (dice < 19)
+    if (dice >= 15 && dice < 19)
       return this.multipart(client, history, {
         seed,
         sizeBytes: partBytes + this.prng.below(400_000),
