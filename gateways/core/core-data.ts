@@ -8,8 +8,7 @@
 // Metadata and chunks of one disk commit to one journal, so a small PUT is one fdatasync. Nothing here is ever
 // made anew beside data that exists: what is missing or foreign is refused with its name.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { CoreError } from '../../core/base/errors.ts';
 import type { ChainVer, TargetId } from '../../core/base/ids.ts';
 import { asBuffer, equalBytes } from '../../core/base/bytes.ts';
@@ -120,8 +119,10 @@ export class CoreData {
     const fresh = await isFresh(disk, paths, storage.files);
     if (fresh && options.mustExist === true)
       throw refused(paths.store, 'holds no data: nothing was ever stored, or it was lost');
-    mkdirSync(paths.store, { recursive: true, mode: 0o700 });
-    mkdirSync(paths.meta, { recursive: true, mode: 0o700 });
+    // With their names synced from the data directory down: what lies in a lost directory is lost.
+    const directory = storage.disk(options.dataDir);
+    await directory.makeDirectory(relative(options.dataDir, paths.store));
+    await directory.makeDirectory(relative(options.dataDir, paths.meta));
     const kvs: Kv[] = [];
     try {
       const index = await storage.kv(paths.index, { create: fresh });

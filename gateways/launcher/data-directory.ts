@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { CoreError, isCoreError } from '../../core/base/errors.ts';
 import { type DirectoryLock, lockDirectory } from '../../core/env/node/lock.ts';
 import { lossyFolder } from '../../core/env/node/storage.ts';
-import { asRefusal, readFileIfAny, writeFileAtomic } from './files.ts';
+import { asRefusal, makeDirectories, readFileIfAny, writeFileAtomic } from './files.ts';
 import { coreAddress, launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
 
 /** Raised when a directory written by this build cannot be used by an older one. 2: summaries of tables state
@@ -87,7 +87,7 @@ function makeSocketDirectory(path: string): void {
 
 function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectories(path, 0o700);
   } catch (error) {
     throw new CoreError('DISK_REFUSED', `cannot make ${path}: ${(error as Error).message}`);
   }

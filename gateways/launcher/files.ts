@@ -1,4 +1,5 @@
-// Small files that must be whole or absent after a crash: written beside, synced, renamed, directory synced.
+// Small files that must be whole or absent after a crash: written beside, synced, renamed, directory synced. And
+// directories that must be there.
 
 import fs from 'node:fs';
 import { dirname } from 'node:path';
@@ -45,12 +46,27 @@ export function writeFileAtomic(
     calls.closeSync(file);
   }
   calls.renameSync(temporary, path);
-  const directory = calls.openSync(dirname(path), O_RDONLY | O_DIRECTORY);
+  syncDirectory(dirname(path), calls);
+}
+
+function syncDirectory(path: string, calls: SmallFileCalls): void {
+  const directory = calls.openSync(path, O_RDONLY | O_DIRECTORY);
   try {
     calls.fsyncSync(directory);
   } finally {
     calls.closeSync(directory);
   }
+}
+
+/** Makes a directory and its parents, durable with their names: what lies in a lost directory is lost. */
+export function makeDirectories(path: string, mode: number, calls: SmallFileCalls = fs): void {
+  const first = calls.mkdirSync(path, { recursive: true, mode });
+  if (first === undefined) return;
+  let holder = path;
+  do {
+    holder = dirname(holder);
+    syncDirectory(holder, calls);
+  } while (holder.length >= first.length);
 }
 
 /** The file's text; undefined when it does not exist. */

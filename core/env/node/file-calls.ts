@@ -57,4 +57,6 @@ export interface SmallFileCalls {
   fsyncSync(fd: number): void;
   renameSync(from: string, to: string): void;
   readFileSync(path: string, encoding: 'utf8'): string;
+  /** With `recursive` the first directory that was made, undefined when none was. */
+  mkdirSync(path: string, options: MakeDirectoryOptions): string | undefined;
 }

@@ -40,10 +40,8 @@ export function lossyCalls(files: LossyFiles): FileCalls {
     fstat: (fd, done) => later(done, () => ({ size: files.sizeSync(fd) })),
     ftruncate: (fd, bytes, done) => later(done, () => files.ftruncateSync(fd, bytes)),
     readdir: (path, done) => later(done, () => files.readdirSync(path)),
-    mkdir: (path, { recursive = false, mode }, done) =>
-      later<string | undefined>(done as Done<string | undefined>, () =>
-        files.mkdirSync(path, recursive, mode),
-      ),
+    mkdir: (path, options, done) =>
+      later(done as Done<string | undefined>, () => files.mkdirSync(path, options)),
     unlink: (path, done) => later(done, () => files.unlinkSync(path)),
     rename: (from, to, done) => later(done, () => files.renameSync(from, to)),
     statfs: (path, done) => fs.statfs(path, done),

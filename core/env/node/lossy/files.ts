@@ -12,6 +12,7 @@
 import fs from 'node:fs';
 import { Buffer } from 'node:buffer';
 import { dirname, join, resolve } from 'node:path';
+import type { MakeDirectoryOptions } from '../file-calls.ts';
 import { SurvivingCache, readCachedInode, readCachedNames } from './cache.ts';
 import type { CachedNames } from './cache.ts';
 import { LossyInode } from './inode.ts';
@@ -215,11 +216,12 @@ export class LossyFiles {
   }
 
   /** The first directory that was made. */
-  mkdirSync(path: string, recursive: boolean, mode: number): string | undefined {
+  mkdirSync(path: string, options: MakeDirectoryOptions): string | undefined {
+    const { recursive = false, mode } = options;
     const full = resolve(path);
     const parent = dirname(full);
     const missing = recursive && parent !== full && !fs.existsSync(parent);
-    const first = missing ? this.mkdirSync(parent, true, mode) : undefined;
+    const first = missing ? this.mkdirSync(parent, options) : undefined;
     if (recursive && isDirectory(full)) return first;
     if (fs.existsSync(full)) throw failure('EEXIST', 'mkdir', full);
     // Noted before, so that no power loss leaves it: removing what is not there is no failure.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { isCoreError } from '../../../../core/base/errors.ts';
@@ -12,7 +12,11 @@ import { lossyCalls } from '../../../../core/env/node/lossy/calls.ts';
 import { LossyFiles } from '../../../../core/env/node/lossy/files.ts';
 import { LossyKv } from '../../../../core/env/node/lossy/kv.ts';
 import { openLossyStorage } from '../../../../core/env/node/lossy/storage.ts';
-import { writeFileAtomic, readFileIfAny } from '../../../../gateways/launcher/files.ts';
+import {
+  makeDirectories,
+  readFileIfAny,
+  writeFileAtomic,
+} from '../../../../gateways/launcher/files.ts';
 import { temporaryDirectory } from '../../../tools/temporary.ts';
 
 const text = (value: string): Buffer => Buffer.from(value);
@@ -74,7 +78,7 @@ describe('lossy files', () => {
   test('a directory whose name was not synced is lost with all that lies in it', async (t) => {
     const root = temporaryDirectory(t);
     const files = new LossyFiles(join(root, 'side'), 'lossy');
-    files.mkdirSync(join(root, 'stores', '0'), true, 0o700);
+    files.mkdirSync(join(root, 'stores', '0'), { recursive: true, mode: 0o700 });
     const disk = nodeDisk(join(root, 'stores', '0'), lossyCalls(files));
     await put(disk, 'f', 'x');
     await sync(disk, 'f');
@@ -98,6 +102,18 @@ describe('lossy files', () => {
     const real = nodeDisk(join(root, 'disk'));
     assert.deepEqual(await real.list(''), ['f']);
     assert.equal(await contentOf(real, 'f'), 'kept');
+  });
+
+  test('directories that makeDirectories made stay, those that were there too', (t) => {
+    const root = temporaryDirectory(t);
+    let files = new LossyFiles(join(root, 'side'), 'lossy');
+    for (const path of ['a/b/c', 'a/b/c', 'a/d']) {
+      makeDirectories(join(root, path), 0o700, files);
+      files.kill();
+      files = new LossyFiles(join(root, 'side'), 'lossy');
+      assert.ok(existsSync(join(root, path)), path);
+    }
+    files.kill();
   });
 
   test('a small file is the old one or the new one, and the new one when the call returns', (t) => {
