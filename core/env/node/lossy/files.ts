@@ -3,21 +3,17 @@
 // that `kill -9` is a power loss in which nothing unsynced survives. Reads see everything. Synchronous; calls.ts
 // makes it look like `fs`. Where the real files stand for the disk, an orderly end of the process writes
 // everything back, as a kernel does that goes on running.
-//
-// The side folder, beside the data and on the same file system:
-//   directories   directories whose names were not synced: made at once, removed after a power loss
-//   inode-N       files whose first name was not synced
-//   cache/, kv-…  of the second model: the process was killed and the page cache lives on (cache.ts, kv.ts)
 
 import fs from 'node:fs';
 import { Buffer } from 'node:buffer';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { MakeDirectoryOptions } from '../file-calls.ts';
 import { SurvivingCache, readCachedInode, readCachedNames } from './cache.ts';
 import type { CachedNames } from './cache.ts';
 import { LossyInode } from './inode.ts';
-import { LossyNames, directoryOf } from './names.ts';
+import { LossyNames, directoryOf, stillPending } from './names.ts';
 import type { NameChange } from './names.ts';
+import { SideFolder } from './side.ts';
 
 /** `lossy`: a kill is a power loss. `lossy-twice`: kills in turns end the process alone and then the power. */
 export type LossyModel = 'lossy' | 'lossy-twice';
@@ -28,7 +24,7 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDWR, O_TRUNC } = fs.constants;
 const hiddenMode = 0o600;
 
 export class LossyFiles {
-  private readonly side: string;
+  private readonly side: SideFolder;
   private readonly names = new LossyNames<LossyInode>();
   private readonly inodes = new Set<LossyInode>();
   private readonly handles = new Map<number, Handle>();
@@ -39,14 +35,13 @@ export class LossyFiles {
 
   /** Takes over what a former process left in `side`, or finishes the power loss that it died of. */
   constructor(side: string, model: LossyModel) {
-    this.side = side;
-    fs.mkdirSync(side, { recursive: true });
-    const cached = readCachedNames(this.cacheFolder);
+    this.side = new SideFolder(side);
+    const cached = readCachedNames(this.side.cache);
     if (cached === undefined) this.finishPowerLoss();
     else this.takeOver(cached);
     // A process that took a cache over dies of a power loss; the next one starts a new pair.
     if (cached === undefined && model === 'lossy-twice')
-      this.cache = new SurvivingCache(this.cacheFolder);
+      this.cache = new SurvivingCache(this.side.cache);
   }
 
   /** Whether a kill ends the process alone: its unsynced changes are shown by the next one. */
@@ -94,7 +89,7 @@ export class LossyFiles {
   private create(path: string, mode = hiddenMode): LossyInode {
     if (!isDirectory(dirname(path))) throw failure('ENOENT', 'open', path);
     const number = this.nextNumber++;
-    const inode = this.use(number, this.hidden(number), O_RDWR | O_CREAT | O_TRUNC, mode);
+    const inode = this.use(number, this.side.hidden(number), O_RDWR | O_CREAT | O_TRUNC, mode);
     this.rename({ kind: 'link', path, inode }, inode);
     return inode;
   }
@@ -226,7 +221,7 @@ export class LossyFiles {
     if (fs.existsSync(full)) throw failure('EEXIST', 'mkdir', full);
     // Noted before, so that no power loss leaves it: removing what is not there is no failure.
     this.unsyncedDirectories.add(full);
-    this.noteDirectories();
+    this.side.noteDirectories(this.unsyncedDirectories);
     fs.mkdirSync(full, { mode });
     return first ?? full;
   }
@@ -235,26 +230,12 @@ export class LossyFiles {
     this.names.sync(directory, this.inodes);
     const made = [...this.unsyncedDirectories].filter((path) => dirname(path) === directory);
     for (const path of made) this.unsyncedDirectories.delete(path);
-    if (made.length > 0) this.noteDirectories();
+    if (made.length > 0) this.side.noteDirectories(this.unsyncedDirectories);
     this.noteNames();
     for (const inode of this.inodes) this.release(inode);
   }
 
   // --- the side folder -------------------------------------------------------------------------------
-
-  private get cacheFolder(): string {
-    return join(this.side, 'cache');
-  }
-
-  private hidden(number: number): string {
-    return join(this.side, `inode-${number}`);
-  }
-
-  private noteDirectories(): void {
-    const path = join(this.side, 'directories');
-    fs.writeFileSync(`${path}.tmp`, JSON.stringify([...this.unsyncedDirectories]));
-    fs.renameSync(`${path}.tmp`, path);
-  }
 
   private noteNames(): void {
     if (this.cache === undefined) return;
@@ -267,36 +248,26 @@ export class LossyFiles {
     this.cache.names({ pending, homes });
   }
 
-  private readDirectories(): string[] {
-    const path = join(this.side, 'directories');
-    return fs.existsSync(path) ? (JSON.parse(fs.readFileSync(path, 'utf8')) as string[]) : [];
-  }
-
   /** Of names and files that were never synced nothing is left. */
   private finishPowerLoss(): void {
-    for (const path of this.readDirectories()) fs.rmSync(path, { recursive: true, force: true });
-    this.forgetSide();
-    this.noteDirectories();
-  }
-
-  private forgetSide(): void {
-    for (const name of fs.readdirSync(this.side))
-      if (/^(?:inode|kv)-/.test(name) || name === 'cache')
-        fs.rmSync(join(this.side, name), { recursive: true });
+    for (const path of this.side.readDirectories())
+      fs.rmSync(path, { recursive: true, force: true });
+    this.side.clear();
+    this.side.noteDirectories(this.unsyncedDirectories);
   }
 
   /** What the killed process had not synced is seen, and not synced. */
   private takeOver({ pending, homes }: CachedNames): void {
-    for (const path of this.readDirectories()) this.unsyncedDirectories.add(path);
+    for (const path of this.side.readDirectories()) this.unsyncedDirectories.add(path);
     const byNumber = new Map<number, LossyInode>();
     for (const [number, home] of homes) {
       this.nextNumber = Math.max(this.nextNumber, number + 1);
       const inode = fs.existsSync(home) ? this.use(number, home, O_RDWR) : undefined;
       if (inode === undefined) continue;
       byNumber.set(number, inode);
-      const cached = readCachedInode(this.cacheFolder, number, inode.size);
+      const cached = readCachedInode(this.side.cache, number, inode.size);
       if (cached !== undefined) inode.restore(cached.pages, cached.seenBytes, cached.keptBytes);
-      if (home !== this.hidden(number)) this.names.adopt(home, inode);
+      if (home !== this.side.hidden(number)) this.names.adopt(home, inode);
     }
     for (const change of stillPending(pending, byNumber)) {
       const inode =
@@ -306,7 +277,7 @@ export class LossyFiles {
       if (inode !== undefined) this.names.change(change, inode);
     }
     for (const inode of this.inodes) this.release(inode);
-    fs.rmSync(this.cacheFolder, { recursive: true });
+    fs.rmSync(this.side.cache, { recursive: true });
   }
 
   // --- ends ------------------------------------------------------------------------------------------
@@ -317,8 +288,8 @@ export class LossyFiles {
     for (const directory of new Set(this.names.changes.map(directoryOf)))
       this.names.sync(directory, this.inodes);
     this.unsyncedDirectories.clear();
-    this.noteDirectories();
-    this.forgetSide();
+    this.side.noteDirectories(this.unsyncedDirectories);
+    this.side.clear();
   }
 
   /** The end without anything: for tests in one process. */
@@ -327,26 +298,6 @@ export class LossyFiles {
     this.inodes.clear();
     this.handles.clear();
   }
-}
-
-/** The kill may have come between a change that became real and its note: then what it starts from is gone, and
- *  it and the changes of its directory before it are real. */
-function stillPending(
-  pending: readonly NameChange<number>[],
-  inodes: ReadonlyMap<number, LossyInode>,
-): NameChange<LossyInode>[] {
-  const left: NameChange<LossyInode>[] = [];
-  for (const change of pending) {
-    const inode = change.kind === 'link' ? inodes.get(change.inode) : undefined;
-    if (change.kind !== 'link') left.push(change);
-    else if (inode !== undefined) left.push({ ...change, inode });
-    else {
-      const directory = dirname(change.path);
-      for (let index = left.length - 1; index >= 0; index--)
-        if (directoryOf(left[index] as NameChange<LossyInode>) === directory) left.splice(index, 1);
-    }
-  }
-  return left;
 }
 
 function isDirectory(path: string): boolean {

@@ -110,18 +110,24 @@ export class LossyNames<Inode extends Named> {
       }
     }
   }
+}
 
-  /** After a take-over: changes that a former process left pending. */
-  restore(
-    pending: readonly NameChange<Inode>[],
-    inodeAt: (path: string) => Inode | undefined,
-  ): void {
-    for (const change of pending) {
-      const known =
-        change.kind === 'link'
-          ? change.inode
-          : inodeAt(change.kind === 'rename' ? change.from : change.path);
-      if (known !== undefined) this.change(change, known);
+/** The kill may have come between a change that became real and its note: then what it starts from is gone, and
+ *  it and the changes of its directory before it are real. */
+export function stillPending<Inode extends Named>(
+  pending: readonly NameChange<number>[],
+  inodes: ReadonlyMap<number, Inode>,
+): NameChange<Inode>[] {
+  const left: NameChange<Inode>[] = [];
+  for (const change of pending) {
+    const inode = change.kind === 'link' ? inodes.get(change.inode) : undefined;
+    if (change.kind !== 'link') left.push(change);
+    else if (inode !== undefined) left.push({ ...change, inode });
+    else {
+      const directory = dirname(change.path);
+      for (let index = left.length - 1; index >= 0; index--)
+        if (directoryOf(left[index] as NameChange<Inode>) === directory) left.splice(index, 1);
     }
   }
+  return left;
 }
