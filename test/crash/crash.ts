@@ -47,12 +47,11 @@ type Phase = 'writing' | 'down' | 'checking';
 /** Who dies: everything at once, or one role alone, which the launcher starts again. */
 type Victim = 'all' | 'core' | 'object';
 
-/** A door has no disk to lose. The core alone is back sooner than everything, so it dies more often; everything
- *  now and then, or the launcher's pauses between the restarts of a role would grow. */
+/** A door has no disk to lose. The core alone is back sooner than everything, so it dies more often. */
 const victims: Readonly<Record<CrashDisk, readonly Victim[]>> = {
   plain: ['all', 'core', 'core', 'object'],
-  lossy: ['all', 'core', 'core'],
-  'lossy-twice': ['all', 'core', 'core'],
+  lossy: ['all', 'core', 'core', 'core'],
+  'lossy-twice': ['all', 'core', 'core', 'core'],
 };
 
 const addressOf = (lampyr: Lampyr): S3Address => {
@@ -65,8 +64,11 @@ const addressOf = (lampyr: Lampyr): S3Address => {
   };
 };
 
+/** Kills of single roles in a row: the launcher doubles its pause before each restart. */
+const roleKillsMax = 3;
+
 /** A round lasts at least until this many writes were acknowledged in it, so that a slow machine checks as much. */
-const acknowledgedPerRound = 40;
+const acknowledgedPerRound = 36;
 const roundMsMax = 30_000;
 /** Random time after that at which the victim dies. */
 const delayMsMax = 300;
@@ -116,11 +118,13 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashSummary>
   const violations: string[] = [];
   const end = Date.now() + options.minutes * 60_000;
   let kills = 0;
+  let roleKills = 0;
   let lampyr = await startLampyr(place);
   try {
     await makeBucket(addressOf(lampyr));
     while (kills < options.kills && Date.now() < end && violations.length === 0) {
-      const victim = prng.pick(victims[options.disk]);
+      const victim = roleKills < roleKillsMax ? prng.pick(victims[options.disk]) : 'all';
+      roleKills = victim === 'all' ? 0 : roleKills + 1;
       const wanted = counts.acknowledged + acknowledgedPerRound;
       const enough = (): boolean => counts.acknowledged >= wanted;
       lampyr = await runRound({
