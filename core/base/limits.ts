@@ -81,6 +81,9 @@ export const limits = {
   // --- journaled table ---------------------------------------------------------------------------
   /** Changes held in memory before the table asks for a checkpoint. */
   tableOverlayBytesMax: 64 * MiB,
+  /** Removals held in memory before that: a range reads past every stored row that one of them hides, two
+   *  microseconds each. */
+  tableRemovalsMax: 8192,
   /** Rows read from the store or written back to it that are kept for the next read. */
   tableCacheBytesMax: 32 * MiB,
   /** One synced batch of a flush. */

@@ -14,6 +14,8 @@ export class Overlay {
   /** Sorted blocks of sorted keys; none is empty. */
   private readonly blocks: string[][] = [];
   bytes = 0;
+  /** Entries that are removals. */
+  removals = 0;
 
   get size(): number {
     return this.values.size;
@@ -27,6 +29,7 @@ export class Overlay {
     const before = this.values.get(key);
     this.values.set(key, value);
     this.bytes += value?.length ?? 0;
+    this.removals += Number(value === null) - Number(before === null);
     if (before !== undefined) {
       this.bytes -= before?.length ?? 0;
       return;

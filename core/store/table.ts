@@ -30,7 +30,7 @@ export interface TableOptions {
   /** Goes before every key; at least one byte, not 0 first: those keys are the tables' summaries. */
   readonly prefix: Uint8Array;
   readonly events: Events;
-  /** The overlay passed its limit: ask the journal for a checkpoint. Called again only after a flush. */
+  /** The overlay passed a limit: ask the journal for a checkpoint. Called again only after a flush. */
   readonly onLarge?: () => void;
   readonly overlayBytesMax?: number;
   readonly cacheBytesMax?: number;
@@ -83,9 +83,16 @@ export class JournaledTable implements Table {
     this.applied = number;
     for (const { key, value } of mutations)
       this.active.set(asBuffer(key).toString('latin1'), value ?? null);
-    if (this.largeReported || this.overlayBytes <= this.overlayBytesMax) return;
+    if (this.largeReported || !this.isLarge) return;
     this.largeReported = true;
     this.onLarge();
+  }
+
+  /** Too much to hold, or too much for a range to read past. */
+  private get isLarge(): boolean {
+    return (
+      this.overlayBytes > this.overlayBytesMax || this.active.removals > limits.tableRemovalsMax
+    );
   }
 
   get overlayBytes(): number {

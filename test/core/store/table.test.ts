@@ -1,3 +1,4 @@
+import { limits } from '../../../core/base/limits.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isCoreError } from '../../../core/base/errors.ts';
@@ -282,6 +283,17 @@ describe('journaled table', () => {
     for (let index = 0; index < 50; index++)
       table.apply(number(index + 51), [put(`key ${index}`, 'y'.repeat(100))]);
     assert.equal(asked, 2);
+  });
+
+  test('asks for a checkpoint when many rows are hidden by removals', async () => {
+    let asked = 0;
+    const table = await open(new SimKv(), { onLarge: () => asked++ });
+    const removals = Array.from({ length: limits.tableRemovalsMax }, (_, at) => del(`key ${at}`));
+    table.apply(number(1), removals);
+    table.apply(number(2), [del('key 0'), put('key 1', 'put again'), del('another')]);
+    assert.equal(asked, 0);
+    table.apply(number(3), [del('one more')]);
+    assert.equal(asked, 1);
   });
 
   test('a flush that failed keeps its rows visible, and the next one writes them', async () => {
