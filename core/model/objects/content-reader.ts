@@ -44,11 +44,14 @@ export function openContent(
   }
   const hold = sources.lease.hold(opened.epoch);
   let cancelled = false;
+  const chunks = follow(sources, opened, hold, () => cancelled);
   const cancel = (): void => {
     cancelled = true;
     hold.release();
+    // A reader that went away pulls no more: the reads that are under way end, and are counted no longer.
+    chunks.return(undefined).catch(() => undefined);
   };
-  return { chunks: follow(sources, opened, hold, () => cancelled), cancel };
+  return { chunks, cancel };
 }
 
 async function* once(

@@ -39,3 +39,31 @@ test('content of an answer is given back when the next piece is pulled, not befo
   assert.equal((await pieces.next()).done, true);
   assert.equal(released, 1);
 });
+
+test('cancelling content in the hands of a reader that pulls no more ends its reads', async () => {
+  let [reading, holds] = [0, 0];
+  const sources = {
+    rpc: undefined,
+    blobs: {
+      async *read() {
+        reading++;
+        try {
+          for (;;) yield bytes;
+        } finally {
+          reading--;
+        }
+      },
+    },
+    lease: { hold: () => ({ check: () => undefined, release: () => holds++ }) },
+  } as never;
+  const object = answered(bytes);
+  const map = { extents: [{ blob: 1, layout: 0, offset: 0, length: 7 }], layouts: [{}] } as never;
+  const opened = { ...object.opened, inPayload: false, map, mapBytes: 7 };
+  const content = openContent(sources, { ...object, opened });
+  assert.equal((await content.chunks[Symbol.asyncIterator]().next()).done, false);
+  assert.equal(reading, 1);
+  content.cancel();
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  assert.equal(reading, 0);
+  assert.ok(holds > 0);
+});
