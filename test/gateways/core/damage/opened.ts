@@ -45,10 +45,11 @@ export const smallStorage: CoreStorage = {
   journal: { segmentBytes: 96 * KiB, segmentsMin: 3, segmentsMax: 3 },
 };
 
+const isStore = (path: string): boolean => path.endsWith(join('stores', '0'));
+
 /** The store on `disk`, databases from `kv`; the few files beside them stay in the file system. */
 export function simulatedStorage(disk: Disk, kv: CoreStorage['kv']): CoreStorage {
   const { damagedFiles: _, ...small } = smallStorage;
-  const isStore = (path: string): boolean => path.endsWith(join('stores', '0'));
   return { ...small, disk: (path) => (isStore(path) ? disk : nodeDisk(path)), kv };
 }
 
