@@ -20,7 +20,13 @@ type NameChange =
   | { readonly kind: 'link'; readonly path: string; readonly inode: SimInode }
   | { readonly kind: 'directory'; readonly path: string }
   | { readonly kind: 'unlink'; readonly path: string }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string };
+  /** Of the file that had the name then, whatever becomes of the change that gave it the name. */
+  | {
+      readonly kind: 'rename';
+      readonly from: string;
+      readonly to: string;
+      readonly inode: SimInode;
+    };
 
 interface PendingName {
   readonly change: NameChange;
@@ -63,11 +69,8 @@ class Names {
     else if (change.kind === 'directory') this.directories.add(change.path);
     else if (change.kind === 'unlink') this.files.delete(change.path);
     else {
-      const inode = this.files.get(change.from);
-      // The change that made `from` may itself be lost.
-      if (inode === undefined) return;
-      this.files.delete(change.from);
-      this.files.set(change.to, inode);
+      if (this.files.get(change.from) === change.inode) this.files.delete(change.from);
+      this.files.set(change.to, change.inode);
     }
   }
 }
@@ -169,6 +172,13 @@ export class SimDisk implements Disk {
     return [...this.seen.files.keys()].toSorted();
   }
 
+  /** Equal for equal files and directories. */
+  print(): string {
+    const { files, directories } = this.seen;
+    const names = [...files].map(([path, inode]) => `${path} ${inode.print()}`);
+    return [...names, ...directories].toSorted().join('\n');
+  }
+
   /** The name that an open file has now; undefined once it was removed. `hint` is the name it was opened by. */
   pathOf(inode: SimInode, hint: string): string | undefined {
     if (this.seen.files.get(hint) === inode) return hint;
@@ -209,19 +219,24 @@ export class SimDisk implements Disk {
   crash(survives: Survives, options: SimDiskOptions = {}): SimDisk {
     const kept = new Set<number>();
     for (const unit of this.unsynced()) if (survives(unit)) kept.add(unit.id);
+    return this.crashKeeping((id) => kept.has(id), options);
+  }
+
+  /** The same by the ids of the units: cheaper where thousands of choices are made. */
+  crashKeeping(keeps: (id: number) => boolean, options: SimDiskOptions = {}): SimDisk {
     const after = new SimDisk({ ...this.sizeOptions(), ...options });
     const copies = new Map<SimInode, SimInode>();
     const crashed = (inode: SimInode): SimInode => {
       const known = copies.get(inode);
       if (known !== undefined) return known;
-      const copy = inode.crashed((id) => kept.has(id));
+      const copy = inode.crashed(keeps);
       copies.set(inode, copy);
       return copy;
     };
     const names = this.durable.copy(crashed);
     for (const { change, id } of this.pendingNames) {
-      if (!kept.has(id)) continue;
-      names.apply(change.kind === 'link' ? { ...change, inode: crashed(change.inode) } : change);
+      if (!keeps(id)) continue;
+      names.apply('inode' in change ? { ...change, inode: crashed(change.inode) } : change);
     }
     after.seen = names;
     after.durable = names.copy((inode) => inode);
@@ -242,7 +257,7 @@ export class SimDisk implements Disk {
     copy.pendingNames = this.pendingNames.map((pending) => ({
       ...pending,
       change:
-        pending.change.kind === 'link'
+        'inode' in pending.change
           ? { ...pending.change, inode: twin(pending.change.inode) }
           : pending.change,
     }));
@@ -296,7 +311,10 @@ export class SimDisk implements Disk {
         this.changeName({ kind: 'unlink', path: operation.path }, [parentOf(operation.path)]);
         break;
       case 'rename':
-        this.changeName(operation, [parentOf(operation.from), parentOf(operation.to)]);
+        this.changeName({ ...operation, inode: this.inode(operation.from) }, [
+          parentOf(operation.from),
+          parentOf(operation.to),
+        ]);
         break;
       case 'syncDir':
         this.syncNames(operation.path);

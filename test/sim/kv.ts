@@ -1,7 +1,9 @@
 // An ordered store in memory that forgets any subset of the batches written without sync. As with LevelDB,
-// a synced batch makes itself durable and says nothing about earlier ones.
+// a synced batch makes itself durable and says nothing about earlier ones. Rows are copied on write, so that
+// the states of a crash share what they have in common.
 
-import { asBuffer, compareBytes } from '../../core/base/bytes.ts';
+import { createHash } from 'node:crypto';
+import { asBuffer } from '../../core/base/bytes.ts';
 import { notNow } from '../../core/env/kv.ts';
 import type { Kv, KvEntry, KvMutation, KvRange } from '../../core/env/kv.ts';
 import type { Trace } from './trace.ts';
@@ -14,15 +16,68 @@ interface Batch {
 
 export interface SimKvOptions {
   readonly trace?: Trace;
+  /** Of this store in the trace. */
+  readonly name?: string;
   /** Time before an operation takes effect and, as 'answer', before its result is seen; a microtask when absent. */
   readonly delay?: (operation: string) => Promise<void>;
 }
 
+/** Rows by key, one character a byte, so that strings compare as their bytes do. */
+class Rows {
+  private readonly map: Map<string, Uint8Array>;
+  private sorted: string[] | undefined;
+  private hashed: string | undefined;
+
+  constructor(map = new Map<string, Uint8Array>()) {
+    this.map = map;
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.map.get(key);
+  }
+
+  /** These rows with the batches over them; this object stays as it is. */
+  with(batches: readonly Batch[]): Rows {
+    if (batches.length === 0) return this;
+    const map = new Map(this.map);
+    for (const { mutations } of batches)
+      for (const { key, value } of mutations) {
+        if (value === undefined) map.delete(text(key));
+        else map.set(text(key), value);
+      }
+    return new Rows(map);
+  }
+
+  keys(): readonly string[] {
+    this.sorted ??= [...this.map.keys()].toSorted(compareText);
+    return this.sorted;
+  }
+
+  /** Keys in [from, to). */
+  keysIn(from: string, to: string): readonly string[] {
+    const keys = this.keys();
+    return keys.slice(indexOf(keys, from), Math.max(indexOf(keys, from), indexOf(keys, to)));
+  }
+
+  print(): string {
+    if (this.map.size === 0) return '';
+    if (this.hashed === undefined) {
+      const hash = createHash('sha1');
+      for (const key of this.keys())
+        hash
+          .update(key, 'latin1')
+          .update('=')
+          .update(this.map.get(key) as Uint8Array);
+      this.hashed = hash.digest('base64');
+    }
+    return this.hashed;
+  }
+}
+
 export class SimKv implements Kv {
   /** What a crash keeps for certain, before `batches`. */
-  private base = new Map<string, Uint8Array>();
-  private seen = new Map<string, Uint8Array>();
-  private sorted: string[] | undefined;
+  private base = new Rows();
+  private seen = this.base;
   /** Since `base`, in order; the first one is unsynced. */
   private batches: Batch[] = [];
   private nextId = 1;
@@ -40,7 +95,7 @@ export class SimKv implements Kv {
       throw Object.assign(new Error(`EIO: simulated, kv ${operation}`), { code: 'EIO' });
   }
 
-  /** Every second time, so that both ways are run; never where operations are to take time. */
+  /** Every other time, so that both ways are taken. */
   getNow(key: Uint8Array): Uint8Array | undefined | typeof notNow {
     if (this.options.delay !== undefined || this.failing === 'get') return notNow;
     return this.lookups++ % 2 === 0 ? copied(this.seen.get(text(key))) : notNow;
@@ -62,18 +117,10 @@ export class SimKv implements Kv {
 
   async range({ from, to, reverse = false, limit }: KvRange): Promise<KvEntry[]> {
     await this.perform('range');
-    // Strings of one character a byte are ordered as their bytes are.
-    this.sorted ??= [...this.seen.keys()].toSorted();
-    const first = lowerBound(this.sorted, text(from));
-    const end = Math.max(first, lowerBound(this.sorted, text(to)));
-    const count = Math.min(limit, end - first);
-    const found = reverse
-      ? this.sorted.slice(end - count, end).toReversed()
-      : this.sorted.slice(first, first + count);
-    const page = found.map((key): KvEntry => [
-      bytes(key),
-      Buffer.from(this.seen.get(key) as Uint8Array),
-    ]);
+    const found = this.seen.keysIn(text(from), text(to));
+    const page = (reverse ? found.toReversed() : found)
+      .slice(0, limit)
+      .map((key): KvEntry => [bytes(key), Buffer.from(this.seen.get(key) as Uint8Array)]);
     await this.perform('answer');
     return page;
   }
@@ -93,12 +140,16 @@ export class SimKv implements Kv {
 
   /** Writes a batch at once; also how a trace is replayed. */
   apply(mutations: readonly KvMutation[], sync: boolean): void {
-    this.options.trace?.events.push({ device: 'kv', mutations, sync });
-    write(this.seen, mutations);
-    this.sorted = undefined;
-    this.batches.push({ id: this.nextId++, mutations, sync });
-    while (this.batches[0]?.sync === true)
-      write(this.base, (this.batches.shift() as Batch).mutations);
+    const { trace, name = 'kv' } = this.options;
+    trace?.events.push({ device: 'kv', kv: name, mutations, sync });
+    const batch = { id: this.nextId++, mutations, sync };
+    if (sync && this.batches.length === 0) {
+      this.base = this.base.with([batch]);
+      this.seen = this.base;
+      return;
+    }
+    this.batches.push(batch);
+    this.seen = this.seen.with([batch]);
   }
 
   /** Every `operation` from now on fails with EIO. */
@@ -112,55 +163,56 @@ export class SimKv implements Kv {
   }
 
   crash(survives: (id: number) => boolean, options: SimKvOptions = {}): SimKv {
-    const after = new SimKv(options);
-    after.base = new Map(this.base);
-    for (const batch of this.batches)
-      if (batch.sync || survives(batch.id)) write(after.base, batch.mutations);
-    after.seen = new Map(after.base);
+    const after = new SimKv({ ...this.named(), ...options });
+    after.base = this.base.with(this.batches.filter(({ id, sync }) => sync || survives(id)));
+    after.seen = after.base;
     return after;
   }
 
   /** An independent store in the same state: what `kill -9` leaves. */
   copy(options: SimKvOptions = {}): SimKv {
-    const copy = new SimKv(options);
-    copy.base = new Map(this.base);
-    copy.seen = new Map(this.seen);
+    const copy = new SimKv({ ...this.named(), ...options });
+    copy.base = this.base;
+    copy.seen = this.seen;
     copy.batches = [...this.batches];
     copy.nextId = this.nextId;
     return copy;
   }
 
+  private named(): SimKvOptions {
+    const { name } = this.options;
+    return name === undefined ? {} : { name };
+  }
+
+  /** Equal for equal rows; empty when there are none. */
+  print(): string {
+    return this.seen.print();
+  }
+
   // --- damage ----------------------------------------------------------------------------------
 
   entries(): KvEntry[] {
-    const keys = [...this.seen.keys()].toSorted(compareText);
-    return keys.map((key) => [bytes(key), this.seen.get(key) as Uint8Array]);
+    return this.seen.keys().map((key) => [bytes(key), this.seen.get(key) as Uint8Array]);
   }
 
   /** Replaces or loses an entry, as a damaged table file does. */
   damage(key: Uint8Array, value: Uint8Array | undefined): void {
-    for (const map of [this.base, this.seen]) write(map, [{ key, value }]);
-    this.sorted = undefined;
+    const damage = [{ id: 0, mutations: [{ key, value }], sync: true }];
+    this.base = this.base.with(damage);
+    this.seen = this.seen.with(damage);
   }
 }
 
-/** Index of the first key that is not below `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
+/** Of the first key that is not below `key`. */
+function indexOf(keys: readonly string[], key: string): number {
   let low = 0;
   let high = keys.length;
   while (low < high) {
-    const middle = (low + high) >>> 1;
+    const middle = (low + high) >> 1;
     if ((keys[middle] as string) < key) low = middle + 1;
     else high = middle;
   }
   return low;
-}
-
-function write(map: Map<string, Uint8Array>, mutations: readonly KvMutation[]): void {
-  for (const { key, value } of mutations) {
-    if (value === undefined) map.delete(text(key));
-    else map.set(text(key), value);
-  }
 }
 
 /** One character a byte, so that strings compare as their bytes do. */
@@ -173,7 +225,8 @@ function bytes(key: string): Buffer {
 }
 
 function compareText(a: string, b: string): number {
-  return compareBytes(bytes(a), bytes(b));
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function copied(value: Uint8Array | undefined): Uint8Array | undefined {

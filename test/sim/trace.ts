@@ -20,7 +20,12 @@ export type DiskOperation =
 
 export type TraceEvent =
   | { readonly device: 'disk'; readonly operation: DiskOperation }
-  | { readonly device: 'kv'; readonly mutations: readonly KvMutation[]; readonly sync: boolean }
+  | {
+      readonly device: 'kv';
+      readonly kv: string;
+      readonly mutations: readonly KvMutation[];
+      readonly sync: boolean;
+    }
   | { readonly device: 'mark'; readonly mark: unknown };
 
 export class Trace {
