@@ -16,25 +16,25 @@ import type { Clock } from '../../core/env/clock.ts';
 import type { Disk } from '../../core/env/disk.ts';
 import type { Events } from '../../core/env/events.ts';
 import type { Kv } from '../../core/env/kv.ts';
-import type { SmallFileCalls } from '../../core/env/node/file-calls.ts';
 import type { FileDamage } from '../../core/env/node/level-check.ts';
 import { type NodeStorage, nodeStorage } from '../../core/env/node/storage.ts';
 import type { Rng } from '../../core/env/rng.ts';
 import type { MetaStore } from '../../core/meta/meta-store.ts';
 import { makeLevelMetaStore } from '../../core/meta/store/level-store.ts';
 import {
+  type StoreTuning,
   chunkStoreExists,
   createChunkStore,
   openChunkStore,
 } from '../../core/store/chunk-store.ts';
-import type { StoreTuning } from '../../core/store/chunk-store.ts';
 import type { ChunkEngine } from '../../core/store/engine.ts';
 import { openJournal } from '../../core/store/journal-open.ts';
 import type { JournalOptions } from '../../core/store/journal-open.ts';
 import type { DiskJournal } from '../../core/store/journal.ts';
 import { openTable } from '../../core/store/table.ts';
 import type { JournaledTable } from '../../core/store/table.ts';
-import { asRefusal, readFileIfAny, writeFileAtomic } from '../launcher/files.ts';
+import { asRefusal } from '../launcher/files.ts';
+import { isMissing } from '../../core/store/journal-segment.ts';
 
 export interface CoreDataOptions {
   /** Absolute; exists. */
@@ -66,8 +66,11 @@ export const corePaths = (dataDir: string) => ({
   journalFile: join(dataDir, 'meta', 'journal.json'),
 });
 
+const storeDirectory = 'stores/0';
+const metaDirectory = 'meta';
+const journalFile = `${metaDirectory}/journal.json`;
 const journalFormat = 1;
-const journalInUse = 'stores/0/journal';
+const journalInUse = `${storeDirectory}/journal`;
 const journalDirectory = 'journal';
 /** Rows of the namespace; the identity of the database stands outside every table. */
 const metaPrefix = Uint8Array.of(0x10);
@@ -116,11 +119,11 @@ export class CoreData {
     const paths = corePaths(options.dataDir);
     const storage: CoreStorage = options.storage ?? nodeStorage;
     const disk = storage.disk(paths.store);
-    const fresh = await isFresh(disk, paths, storage.files);
+    const directory = storage.disk(options.dataDir);
+    const fresh = await isFresh(directory, disk, paths);
     if (fresh && options.mustExist === true)
       throw refused(paths.store, 'holds no data: nothing was ever stored, or it was lost');
     // With their names synced from the data directory down: what lies in a lost directory is lost.
-    const directory = storage.disk(options.dataDir);
     await directory.makeDirectory(relative(options.dataDir, paths.store));
     await directory.makeDirectory(relative(options.dataDir, paths.meta));
     const kvs: Kv[] = [];
@@ -130,12 +133,12 @@ export class CoreData {
       const rows = await storage.kv(paths.rows, { create: fresh });
       kvs.push(rows);
       if (fresh) {
-        writeJournalFile(paths.journalFile, storage.files, { making: true });
+        await writeJournalFile(directory, true);
         await create(options, disk, index, rows);
       }
       await checkRows(rows, options.clusterId, paths.rows);
       const recovered = await recover(options, disk, index, rows);
-      if (fresh) writeJournalFile(paths.journalFile, storage.files);
+      if (fresh) await writeJournalFile(directory, false);
       const { damagedFiles } = storage;
       return new CoreData({
         ...recovered,
@@ -179,9 +182,9 @@ interface Recovered {
 }
 
 /** True when there is nothing to recover: no journal was ever used. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED */
-async function isFresh(disk: Disk, paths: Paths, calls: SmallFileCalls): Promise<boolean> {
+async function isFresh(directory: Disk, disk: Disk, paths: Paths): Promise<boolean> {
   const files = await disk.list(journalDirectory);
-  const text = readFileIfAny(paths.journalFile, calls);
+  const text = await readJournalFile(directory);
   if (text === undefined) {
     if (files.length > 0)
       throw refused(paths.journalFile, `is missing although ${paths.store} holds a journal`);
@@ -207,9 +210,39 @@ async function isFresh(disk: Disk, paths: Paths, calls: SmallFileCalls): Promise
   return false;
 }
 
-function writeJournalFile(path: string, calls: SmallFileCalls, more: { making?: true } = {}): void {
-  const named = { format: journalFormat, journal: journalInUse, ...more };
-  writeFileAtomic(path, `${JSON.stringify(named)}\n`, 0o644, calls);
+/** The text of the file; undefined when it does not exist. */
+async function readJournalFile(directory: Disk): Promise<string | undefined> {
+  try {
+    const file = await directory.open(journalFile, 'read');
+    try {
+      const bytes = Buffer.alloc(await file.size());
+      return bytes.toString('utf8', 0, await file.read(bytes, 0));
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whole or as it was: written beside, synced, renamed, the directory synced. */
+async function writeJournalFile(directory: Disk, making: boolean): Promise<void> {
+  const named = { format: journalFormat, journal: journalInUse };
+  const text = `${JSON.stringify(making ? { ...named, making } : named)}\n`;
+  const temporary = `${journalFile}.tmp`;
+  await directory.remove(temporary).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
+  const file = await directory.open(temporary, 'create');
+  try {
+    await file.write([Buffer.from(text)], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await directory.rename(temporary, journalFile);
+  await directory.syncDir(metaDirectory);
 }
 
 function parse(text: string): { format?: unknown; journal?: unknown; making?: unknown } {

@@ -1,11 +1,9 @@
-// Where a process keeps what must survive: disks, key-value stores and small files of this machine. Production
+// Where a process keeps what must survive: disks and key-value stores of this machine. Production
 // has one; the other one (lossy/storage.ts) is for crash tests.
 
-import fs from 'node:fs';
 import type { Disk } from '../disk.ts';
 import type { Kv } from '../kv.ts';
 import { nodeDisk } from './disk.ts';
-import type { SmallFileCalls } from './file-calls.ts';
 import { openLevelKv } from './kv.ts';
 import { type FileDamage, damagedLevelTables } from './level-check.ts';
 
@@ -14,7 +12,6 @@ export interface NodeStorage {
   disk(root: string): Disk;
   /** Opens the store; makes it when it does not exist and `create` says so. @throws CoreError DISK_REFUSED */
   kv(path: string, options: { readonly create: boolean }): Promise<Kv>;
-  readonly files: SmallFileCalls;
   /** Damage in the files of an open store, where they can be looked at. */
   readonly damagedFiles?: (path: string) => Promise<FileDamage[]>;
   /** What an operator must know about it; undefined in production. */
@@ -27,6 +24,5 @@ export const lossyFolder = 'lossy';
 export const nodeStorage: NodeStorage = {
   disk: (root) => nodeDisk(root),
   kv: openLevelKv,
-  files: fs,
   damagedFiles: damagedLevelTables,
 };

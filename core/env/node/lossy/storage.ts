@@ -31,7 +31,6 @@ export function openLossyStorage(dataDir: string, model: LossyModel): NodeStorag
       const cacheFile = join(side, `kv-${name}`);
       return new LossyKv(await openLevelKv(path, options), { cacheFile, survives: files.survives });
     },
-    files,
     warning: `LOSSY TEST DISK (${model}): kill -9 of this process loses what was not synced`,
   };
 }
