@@ -10,6 +10,7 @@ import { CoreError, isCoreError } from '../base/errors.ts';
 import { type ChainVer, type TargetId, id } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import type { Disk, DiskFile } from '../env/disk.ts';
+import { parentOf } from './journal-segment.ts';
 
 export const identityBytes = 16;
 
@@ -170,18 +171,21 @@ async function create<T>(
     await file.sync();
   });
   await disk.rename(temporary, path);
-  await disk.syncDir(path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
+  await disk.syncDir(parentOf(path));
 }
 
 async function open<T>(disk: Disk, path: string, kind: SuperblockKind<T>): Promise<Superblock<T>> {
   const bytes = Buffer.alloc(2 * slotBytes);
-  const read = await withFile(disk, path, 'read', (file) => file.read(bytes, 0)).catch(
-    (error: unknown) => {
-      if ((error as { code?: unknown }).code === 'ENOENT')
-        throw refused(path, `there is no ${kind.what}`, 'restore it, or create a store elsewhere');
-      throw error;
-    },
-  );
+  const read = await withFile(disk, path, 'write', async (file) => {
+    // Rule 6: whoever wrote it may have died before its own syncs, of the bytes and of the name.
+    await file.sync();
+    await disk.syncDir(parentOf(path));
+    return file.read(bytes, 0);
+  }).catch((error: unknown) => {
+    if ((error as { code?: unknown }).code === 'ENOENT')
+      throw refused(path, `there is no ${kind.what}`, 'restore it, or create a store elsewhere');
+    throw error;
+  });
   const slots = [bytes.subarray(0, slotBytes), bytes.subarray(slotBytes)];
   const valid: Slot<T>[] = [];
   const reasons: string[] = [];

@@ -11,9 +11,11 @@ import {
   openChunkStore,
 } from '../../../core/store/chunk-store.ts';
 import { SimClock } from '../../sim/clock.ts';
+import { SimDevices } from '../../sim/devices.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
 import { simRng } from '../../sim/rng.ts';
+import { Trace } from '../../sim/trace.ts';
 import {
   chunkOf,
   clusterId,
@@ -82,6 +84,30 @@ describe('a chunk store', () => {
   it('survives a power loss right after it was made', async () => {
     const { disk, kv } = await made();
     await open({ disk: disk.crash(() => false), kv: kv.crash(() => false) });
+  });
+
+  it('that a dead process made or changed stays as the next one saw it', async () => {
+    const trace = new Trace();
+    const place = { disk: new SimDisk({ trace }), kv: new SimKv({ trace }) };
+    await create(place);
+    await (await open(place)).noteServed(target1, 5 as ChainVer);
+    const served = async (devices: SimDevices): Promise<number | undefined> => {
+      const engine = await open({ disk: devices.disk, kv: devices.kv() });
+      return engine.parts.targets.get(target1)?.value.servedVersion;
+    };
+    const devices = new SimDevices();
+    const seen = new Set<number | undefined>();
+    for (const event of trace.events) {
+      devices.apply(event);
+      // oxlint-disable no-await-in-loop -- point after point
+      if (!(await chunkStoreExists(devices.disk))) continue;
+      const cached = devices.copy();
+      const version = await served(cached);
+      seen.add(version);
+      assert.equal(await served(cached.crash(() => false)), version);
+      // oxlint-enable no-await-in-loop
+    }
+    assert.deepEqual([...seen], [0, 5]);
   });
 
   it('that was interrupted while it was made says so, and can be made again', async () => {
