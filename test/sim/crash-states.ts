@@ -1,11 +1,10 @@
 // Enumerates the states in which a power loss can leave the devices of a recorded run. The trace is replayed
-// once; at every point the unsynced units (sectors, sizes, names, index batches) are kept or lost: all, none,
-// each one lost alone, each one surviving alone, and random subsets. States that are equal are shown once.
+// once; every event is a crash point, and there the unsynced units (sectors, sizes, names, index batches) are kept
+// or lost: all, none, each one lost alone, each one surviving alone, and random subsets. A state that a run
+// already showed under the same marks is not shown again.
 
-import { createHash } from 'node:crypto';
 import type { Prng } from '../../core/base/prng.ts';
-import { SimDisk } from './disk.ts';
-import { SimKv } from './kv.ts';
+import { SimDevices } from './devices.ts';
 import type { Trace } from './trace.ts';
 
 export interface CrashState {
@@ -13,24 +12,39 @@ export interface CrashState {
   readonly point: number;
   /** Which units survived, for the failure message. */
   readonly label: string;
-  readonly disk: SimDisk;
-  readonly kv: SimKv;
+  readonly devices: SimDevices;
   /** What the workload marked before the crash. */
   readonly marks: readonly unknown[];
 }
 
 export interface CrashStateOptions {
   readonly prng: Prng;
+  /** Per crash point, beside all single losses and all single survivors. */
   readonly randomSubsets: number;
-  /** Single losses and single survivors per point, chosen at random when there are more. All by default. */
-  readonly singlesMax?: number;
+  /** What the trace began on; empty devices when absent. Used up. */
+  readonly from?: SimDevices;
+  /** Number of the first event that is a crash point. */
+  readonly first?: number;
+  readonly counts?: CrashCounts;
+}
+
+/** What was enumerated. */
+export interface CrashCounts {
+  points: number;
+  /** To be checked: the same content counts again when more had been acknowledged. */
+  states: number;
+  /** By content alone. */
+  readonly distinct: Set<string>;
+}
+
+export function newCounts(): CrashCounts {
+  return { points: 0, states: 0, distinct: new Set() };
 }
 
 type Keep = (unit: string) => boolean;
 
 export function* crashStates(trace: Trace, options: CrashStateOptions): Generator<CrashState> {
-  const disk = new SimDisk();
-  const kv = new SimKv();
+  const { from: devices = new SimDevices(), first = 0, counts = newCounts() } = options;
   const marks: unknown[] = [];
   const seen = new Set<string>();
   for (const [index, event] of trace.events.entries()) {
@@ -38,20 +52,19 @@ export function* crashStates(trace: Trace, options: CrashStateOptions): Generato
       marks.push(event.mark);
       continue;
     }
-    if (event.device === 'disk') disk.apply(event.operation);
-    else kv.apply(event.mutations, event.sync);
-    for (const [label, keep] of choices(unitsOf(disk, kv), options)) {
-      const state = {
-        point: index + 1,
-        label,
-        disk: disk.crash(({ id }) => keep(`disk ${id}`)),
-        kv: kv.crash((id) => keep(`kv ${id}`)),
-        marks: marksAt(trace, index, marks),
-      };
-      const print = fingerprint(state.disk, state.kv, state.marks.length);
-      if (seen.has(print)) continue;
-      seen.add(print);
-      yield state;
+    devices.apply(event);
+    if (index < first) continue;
+    counts.points++;
+    const held = marksAt(trace, index, marks);
+    for (const [label, keep] of choices(devices.unsynced(), options)) {
+      const after = devices.crash(keep);
+      const print = after.print();
+      counts.distinct.add(print);
+      const state = `${print} ${held.length}`;
+      if (seen.has(state)) continue;
+      seen.add(state);
+      counts.states++;
+      yield { point: index + 1, label, devices: after, marks: held };
     }
   }
 }
@@ -67,22 +80,15 @@ function marksAt(trace: Trace, index: number, before: readonly unknown[]): unkno
   return marks;
 }
 
-function unitsOf(disk: SimDisk, kv: SimKv): string[] {
-  return [
-    ...disk.unsynced().map(({ id }) => `disk ${id}`),
-    ...kv.unsynced().map((id) => `kv ${id}`),
-  ];
-}
-
 function* choices(
   units: readonly string[],
-  { prng, randomSubsets, singlesMax = Infinity }: CrashStateOptions,
+  { prng, randomSubsets }: CrashStateOptions,
 ): Generator<readonly [string, Keep]> {
   yield ['none survives', () => false];
   if (units.length === 0) return;
   yield ['all survive', () => true];
-  const singles = units.length <= singlesMax ? units : sample(units, singlesMax, prng);
-  for (const single of singles) {
+  if (units.length === 1) return;
+  for (const single of units) {
     yield [`all but ${single}`, (unit) => unit !== single];
     yield [`only ${single}`, (unit) => unit === single];
   }
@@ -91,16 +97,4 @@ function* choices(
     const kept = new Set(units.filter(() => prng.chance(chance)));
     yield [`random subset ${subset}`, (unit) => kept.has(unit)];
   }
-}
-
-function sample<T>(items: readonly T[], count: number, prng: Prng): T[] {
-  const left = [...items];
-  return Array.from({ length: count }, () => left.splice(prng.below(left.length), 1)[0] as T);
-}
-
-function fingerprint(disk: SimDisk, kv: SimKv, marks: number): string {
-  const hash = createHash('sha1').update(`${marks}`);
-  for (const path of disk.files()) hash.update(`\0${path}\0`).update(disk.content(path));
-  for (const [key, value] of kv.entries()) hash.update(key).update('=').update(value);
-  return hash.digest('base64');
 }

@@ -52,6 +52,7 @@ export interface RigOptions {
   readonly kv?: Kv;
   readonly tuning?: StoreTuning;
   readonly segmentBytes?: number;
+  readonly segmentsMin?: number;
   readonly events?: Events;
   readonly targets?: readonly TargetId[];
   readonly pendingBytes?: () => number;
@@ -83,7 +84,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     clock,
     rng: simRng('journal'),
     segmentBytes: options.segmentBytes ?? 256 * KiB,
-    segmentsMin: 3,
+    segmentsMin: options.segmentsMin ?? 3,
     segmentsMax: 4,
   });
   engine.serve(journal);
