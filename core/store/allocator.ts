@@ -240,6 +240,21 @@ export class Allocator {
     if (warm !== undefined) warm.idle = false;
   }
 
+  /** After replay. The index may be newer than the place where replay starts, so that it shows a block as free
+   *  for which replay met bytes: the next replay would meet them again. It serves like one that was freed now. */
+  replayed(): void {
+    for (const position of this.warmth.keys()) {
+      const slab = this.bySlab.get(slabOf(position));
+      if (slab === undefined || !slab.claim(blockOf(position))) continue;
+      mark('allocator.replayedFree');
+      const blockClass = this.classOf(slab.blockLog2);
+      blockClass.freeBlocks--;
+      if (slab.freeCount === 0) blockClass.open.delete(slab);
+      this.onForgotten(position);
+      this.reclaim(position);
+    }
+  }
+
   private settle(position: Position): void {
     const pending = this.submitted.get(position);
     if (pending !== undefined && --pending.records === 0) this.submitted.delete(position);

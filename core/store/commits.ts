@@ -194,6 +194,7 @@ export class ChunkCommits implements JournalUser {
         `the journal names slab ${unknown}, which the index does not know: a slab row was lost; ` +
           'restore the index from a backup or rebuild this disk from replicas',
       );
+    this.parts.allocator.replayed();
     await space.reconcile();
     await space.refresh();
   }

@@ -95,6 +95,14 @@ export class Slab {
     assert(false, 'a slab with free blocks has one');
   }
 
+  /** `take` of this very block; false when it is busy already. */
+  claim(block: number): boolean {
+    if (block >= this.blocks || bit(this.busy, block)) return false;
+    flip(this.busy, block);
+    this.busyBlocks++;
+    return true;
+  }
+
   isBusy(block: number): boolean {
     return bit(this.busy, block);
   }

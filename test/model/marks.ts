@@ -56,6 +56,7 @@ export const engineMarks = {
   ],
   /** 1,000,000 operations and more. */
   long: [
+    'allocator.replayedFree',
     'allocator.revive',
     'allocator.warmFrozen',
     'journal.checkpointIdle',

@@ -156,6 +156,22 @@ describe('allocator (design 4.6 rule 4)', () => {
     assert.equal(allocator.reserve(12, true), position);
   });
 
+  it('gives a block that the index shows as free only to journaled bytes when replay met some', () => {
+    const allocator = withSlab(2);
+    const position = positionOf(1, 0);
+    // The record that freed the block is in the index; the one that carries its bytes is replayed.
+    allocator.journaled(position, 5, 4096);
+    allocator.apply(position, 0);
+    allocator.replayed();
+    assert.equal(allocator.freeBlocks(12), 1);
+    assert.equal(allocator.reserve(12, false), positionOf(1, 1));
+    assert.equal(allocator.reserve(12, false), undefined);
+    assert.equal(allocator.reserve(12, true), position);
+    allocator.abort(position);
+    allocator.checkpointDone(6);
+    assert.equal(allocator.reserve(12, false), position);
+  });
+
   it('counts references of records in flight', () => {
     const allocator = withSlab(1);
     const position = use(allocator, 1, 0);
