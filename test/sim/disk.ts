@@ -367,10 +367,14 @@ class SimFile implements DiskFile {
     this.inode = inode;
   }
 
-  /** The file's name now; undefined when it was removed: what happens to it then dies with its last close. */
-  private async perform(operation: Fault['operation']): Promise<string | undefined> {
+  private async perform(operation: Fault['operation']): Promise<void> {
     assert(!this.closed, `used after close: ${this.openedAs}`);
     await this.disk.perform(operation, this.openedAs);
+  }
+
+  /** The file's name now; undefined when it was removed: what happens to it then dies with its last close. To be
+   *  asked in the turn of the effect: others may remove it in between. */
+  private get path(): string | undefined {
     return this.disk.pathOf(this.inode, this.openedAs);
   }
 
@@ -380,7 +384,8 @@ class SimFile implements DiskFile {
   }
 
   async write(parts: readonly Uint8Array[], position: number): Promise<void> {
-    const path = await this.perform('write');
+    await this.perform('write');
+    const { path } = this;
     const bytes = Buffer.concat(parts);
     if (bytes.length === 0) return;
     if (path === undefined) this.inode.write(bytes, position, () => 0);
@@ -388,7 +393,8 @@ class SimFile implements DiskFile {
   }
 
   async sync(): Promise<void> {
-    const path = await this.perform('sync');
+    await this.perform('sync');
+    const { path } = this;
     if (path !== undefined) this.disk.apply({ kind: 'sync', path });
   }
 
@@ -398,7 +404,8 @@ class SimFile implements DiskFile {
   }
 
   async truncate(bytes: number): Promise<void> {
-    const path = await this.perform('truncate');
+    await this.perform('truncate');
+    const { path } = this;
     if (path === undefined) this.inode.truncate(bytes, () => 0);
     else this.disk.apply({ kind: 'truncate', path, bytes });
   }

@@ -421,6 +421,7 @@ describe('sessions', () => {
       await f.store.transact(async (transaction) => transaction.delete(sessionKey(before)));
       await f.put('b', 'k', medium('1'));
       assert.notEqual(own.session, before);
+      assert.ok(marks().has('sessions.own-replaced'));
       await f.ask(calls.endSession, { session: own.session });
       await own.renew();
       assert.ok(own.session > id<SessionId>(before + 1));
