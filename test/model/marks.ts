@@ -127,6 +127,7 @@ export const otherMarks: Readonly<Record<string, string>> = {
   'body.removed': 'test/core/meta/namespace/races.test.ts',
   'janitor.damaged': 'test/core/meta/janitor/janitor.test.ts',
   'journal.segmentWait': 'test/core/store/journal.test.ts',
+  'list.apart': 'test/core/meta/namespace/side-by-side.test.ts',
   'open.replaced': 'test/core/meta/namespace/races.test.ts',
   'plan.foldRow': 'test/core/store/plan.test.ts',
   'sessions.own-replaced': 'test/core/meta/janitor/janitor.test.ts',

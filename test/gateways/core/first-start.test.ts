@@ -37,6 +37,8 @@ class Killer {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name);
         if (typeof member !== 'function') return member;
+        // The one call that answers in its turn; it changes nothing.
+        if (name === 'getNow') return member.bind(target);
         return async (...args: unknown[]) => {
           if (changing.includes(String(name))) this.operation();
           const result: unknown = await member.apply(target, args);
@@ -111,7 +113,8 @@ for (const powerLoss of [false, true])
   test(`a first start that ${powerLoss ? 'loses power' : 'is killed'} at any operation begins again`, async (context) => {
     let at = 0;
     // oxlint-disable-next-line no-await-in-loop -- one start after another, until one gets through
-    while ((await firstStart(at, powerLoss)) === Infinity) at++;
+    while ((await firstStart(at, powerLoss)) === Infinity)
+      assert.ok(++at < 1000, 'none gets through');
     context.diagnostic(`${at} operations`);
     assert.ok(at > 20, 'the first start was cut somewhere');
   });

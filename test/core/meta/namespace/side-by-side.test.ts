@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { compareBytes } from '../../../../core/base/bytes.ts';
+import { marks, resetMarks } from '../../../../core/base/mark.ts';
 import type { MetaEntry, MetaReader, RangeRead } from '../../../../core/meta/meta-store.ts';
 import { readSideBySide } from '../../../../core/meta/namespace/side-by-side.ts';
 
@@ -29,6 +30,7 @@ function readerOf(keys: readonly Buffer[], reads: RangeRead[]): MetaReader {
 }
 
 test('the pages are those of reading each range by itself, whatever lies between', async () => {
+  resetMarks();
   const scenario = fc.record({
     keys: fc.uniqueArray(fc.tuple(fc.nat(30), fc.nat(20)), {
       maxLength: 120,
@@ -47,6 +49,7 @@ test('the pages are those of reading each range by itself, whatever lies between
       assert.deepEqual(pages, await reader.rangeMany(ranges));
     }),
   );
+  assert.ok((marks().get('list.apart') ?? 0) > 0, 'some pages were read by themselves');
 });
 
 test('directories side by side take one read, scattered ones are noticed', async () => {
