@@ -4,6 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { findTests, suiteNames, suiteOf } from './suite.ts';
 
 const filters = process.argv.slice(2);
@@ -21,9 +22,11 @@ const entries = suites.map((suite) => new URL(`test/suites/${suite}.js`, root).p
 for (const entry of entries)
   if (!existsSync(entry)) throw new Error(`suite without an entry: ${entry}`);
 
+// Two at a time also on two cores, where node:test would take one: the crash runs mostly wait for processes.
+const atOnce = availableParallelism() <= 2 ? ['--test-concurrency=2'] : [];
 const child = spawn(
   process.execPath,
-  ['--enable-source-maps', '--test', '--test-reporter=spec', ...entries],
+  ['--enable-source-maps', '--test', ...atOnce, '--test-reporter=spec', ...entries],
   { stdio: 'inherit', env: { ...process.env, LAMPYR_TEST_FILTER: filters.join(' ') } },
 );
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
