@@ -1,0 +1,261 @@
+// Filling the SYNCING successor (design 4.5): range by range, its rows first and then the own ones; each transfer
+// under the chunk's lock; then the exactly-once table, a digest of every slice, and the word that it is complete.
+// A new chain version ends the job, whatever it was doing; the next one begins anew.
+
+import type { ChunkId, TargetId } from '../base/ids.ts';
+import { type Chain, successorOf } from '../chain/chain.ts';
+import type { ChunkLocks } from './chunk-locks.ts';
+import { decide } from './decide.ts';
+import type { SuccessorLink } from './links.ts';
+import { digestOf, sliceOf } from './slices.ts';
+import {
+  type PeerBody,
+  type PeerReply,
+  type ReplicaEnv,
+  type ReplicaRow,
+  type ReplicaSettings,
+  type SnapshotRow,
+  chunkKey,
+} from './types.ts';
+
+export interface ResyncParts {
+  readonly env: ReplicaEnv;
+  readonly settings: ReplicaSettings;
+  readonly locks: ChunkLocks;
+  readonly link: SuccessorLink;
+  readonly self: TargetId;
+}
+
+interface Work {
+  readonly chunk: ChunkId;
+  readonly how: 'send' | 'remove';
+}
+
+export class Resync {
+  private readonly parts: ResyncParts;
+  /** Counts the jobs: what belongs to an earlier one is dropped. */
+  private job = 0;
+
+  constructor(parts: ResyncParts) {
+    this.parts = parts;
+  }
+
+  /** The link is reset already. */
+  setChain(chain: Chain): void {
+    this.job++;
+    const { self } = this.parts;
+    const me = chain.targets.find(({ id }) => id === self);
+    if (me?.state !== 'SERVING' || successorOf(chain, self)?.state !== 'SYNCING') return;
+    this.fillFrom(
+      undefined,
+      () => true,
+      () => this.handOver(),
+    );
+  }
+
+  /** A callback that does nothing once the job is over. */
+  private mine<T>(run: (value: T) => void): (value: T) => void {
+    const { job } = this;
+    return (value) => {
+      if (job === this.job) run(value);
+    };
+  }
+
+  private call(body: PeerBody, onReply: (reply: PeerReply) => void): void {
+    this.parts.link.call(body, this.mine(onReply));
+  }
+
+  private fail(chunk: string, what: string): void {
+    // The successor must not serve: it leaves, with this reason, and an operator looks at it.
+    this.call({ kind: 'sync-failed', reason: `${chunk}: ${what}` }, () => undefined);
+  }
+
+  // --- rows --------------------------------------------------------------------------------------
+
+  /** All chunks behind `after` that are in `range`; then `done`. */
+  private fillFrom(
+    after: ChunkId | undefined,
+    range: (chunk: ChunkId) => boolean,
+    done: () => void,
+  ): void {
+    const { syncRows } = this.parts.settings;
+    this.call({ kind: 'sync-rows', after, limit: syncRows }, (reply) => {
+      if (reply.kind !== 'rows') return;
+      const { rows, upTo } = reply;
+      const work = this.compare(after, upTo, rows, range);
+      if (work === undefined) return;
+      this.transfer(work, () => {
+        if (upTo === undefined) done();
+        else this.fillFrom(upTo, range, done);
+      });
+    });
+  }
+
+  /** What differs between `after`, exclusive, and `upTo`. @returns undefined when it must not go on */
+  private compare(
+    after: ChunkId | undefined,
+    upTo: ChunkId | undefined,
+    remote: readonly SnapshotRow[],
+    range: (chunk: ChunkId) => boolean,
+  ): Work[] | undefined {
+    const theirs = new Map(remote.map((row) => [chunkKey(row.chunk), row]));
+    const work: Work[] = [];
+    for (const [chunk, row] of this.ownRows(after, upTo)) {
+      const other = theirs.get(chunkKey(chunk));
+      theirs.delete(chunkKey(chunk));
+      if (!range(chunk)) continue;
+      const how = decide(row, other);
+      if (how === 'fatal') {
+        this.fail(`chunk ${chunkKey(chunk)}`, 'the returning target is ahead of a serving one');
+        return undefined;
+      }
+      if (how !== 'skip') work.push({ chunk, how });
+    }
+    for (const { chunk } of theirs.values()) if (range(chunk)) work.push({ chunk, how: 'remove' });
+    return work;
+  }
+
+  private *ownRows(
+    after: ChunkId | undefined,
+    upTo: ChunkId | undefined,
+  ): Generator<readonly [ChunkId, ReplicaRow]> {
+    const { env, settings } = this.parts;
+    let from = after;
+    for (;;) {
+      const rows = env.rows(from, settings.syncRows);
+      for (const entry of rows) {
+        [from] = entry;
+        if (upTo !== undefined && isBehind(from, upTo)) return;
+        yield entry;
+      }
+      if (rows.length < settings.syncRows) return;
+    }
+  }
+
+  // --- transfers ---------------------------------------------------------------------------------
+
+  private transfer(work: readonly Work[], done: () => void): void {
+    let next = 0;
+    let running = 0;
+    const pump = (): void => {
+      if (next === work.length && running === 0) {
+        done();
+        return;
+      }
+      while (running < this.parts.settings.syncWindow && next < work.length) {
+        running++;
+        this.transferOne(work[next++] as Work, () => {
+          running--;
+          pump();
+        });
+      }
+    };
+    pump();
+  }
+
+  private transferOne({ chunk, how }: Work, done: () => void): void {
+    const { locks } = this.parts;
+    const { job } = this;
+    const finish = (): void => {
+      locks.release(chunk);
+      if (job === this.job) done();
+    };
+    locks.acquire(
+      chunk,
+      () => {
+        if (job !== this.job) locks.release(chunk);
+        else if (how === 'remove') this.removeRemote(chunk, finish);
+        else this.sendChunk(chunk, finish);
+      },
+      () => undefined,
+    );
+  }
+
+  /** The lock falls with the job when no answer comes any more. */
+  private underLock(chunk: ChunkId, body: PeerBody, finish: () => void): void {
+    this.held.set(chunkKey(chunk), finish);
+    this.call(body, () => {
+      this.held.delete(chunkKey(chunk));
+      finish();
+    });
+  }
+
+  private readonly held = new Map<string, () => void>();
+
+  /** Before the next job: locks that wait for answers of the former link. */
+  dropLocks(): void {
+    this.job++;
+    const held = [...this.held.values()];
+    this.held.clear();
+    for (const finish of held) finish();
+  }
+
+  private removeRemote(chunk: ChunkId, finish: () => void): void {
+    if (this.parts.env.row(chunk) === undefined)
+      this.underLock(chunk, { kind: 'sync-remove', chunk }, finish);
+    else finish();
+  }
+
+  private sendChunk(chunk: ChunkId, finish: () => void): void {
+    const committed = this.parts.env.row(chunk)?.committed;
+    if (committed === undefined) {
+      finish();
+      return;
+    }
+    const { version, assigned, length, crc32c, sealed } = committed;
+    const { job } = this;
+    this.parts.env.read(chunk, 'committed', { offset: 0, length }, (bytes) => {
+      if (job !== this.job) {
+        finish();
+        return;
+      }
+      if (bytes === undefined) {
+        this.parts.env.fatal(`chunk ${chunkKey(chunk)}: cannot be read to fill another target`);
+        return;
+      }
+      const content = { bytes, crc32c, sealed };
+      const identity = { version, assigned };
+      this.underLock(chunk, { kind: 'sync-write', chunk, identity, content }, finish);
+    });
+  }
+
+  // --- the end -----------------------------------------------------------------------------------
+
+  private handOver(): void {
+    // What is pending here reaches the successor with its own tag; the tag alone would answer a repeated request for
+    // an update that nobody has.
+    const entries = this.parts.env.tags().filter(({ chunk, session, channel, sequence }) => {
+      const tag = this.parts.env.row(chunk)?.pending?.tag;
+      const isPending =
+        tag?.session === session && tag.channel === channel && tag.sequence === sequence;
+      return !isPending;
+    });
+    this.call({ kind: 'sync-tags', entries }, () => this.compareSlice(0, true));
+  }
+
+  private compareSlice(slice: number, mayRepair: boolean): void {
+    const { env, settings, locks } = this.parts;
+    if (slice === settings.slices) {
+      this.call({ kind: 'sync-done' }, () => undefined);
+      return;
+    }
+    const inSlice = (chunk: ChunkId): boolean => sliceOf(chunk, settings.slices) === slice;
+    const compare = this.mine(() => {
+      const own = digestOf(env, slice, settings.slices, settings.syncRows);
+      this.call({ kind: 'sync-digest', slice }, (reply) => {
+        locks.lower();
+        if (reply.kind !== 'digest') return;
+        const { count, digest } = reply.digest;
+        if (count === own.count && digest === own.digest) this.compareSlice(slice + 1, true);
+        else if (mayRepair)
+          this.fillFrom(undefined, inSlice, () => this.compareSlice(slice, false));
+        else this.fail(`slice ${slice}`, 'differs after it was transferred again');
+      });
+    });
+    locks.raise(inSlice, () => compare(undefined));
+  }
+}
+
+function isBehind(a: ChunkId, b: ChunkId): boolean {
+  return a.blob === b.blob ? a.index > b.index : a.blob > b.blob;
+}

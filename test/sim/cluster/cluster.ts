@@ -1,0 +1,241 @@
+// A whole cluster in one process, on virtual time: managers, stores, clients (design 12). A run has a safety phase with
+// faults and a liveness phase without, in which everything must come to rest; then everything is checked.
+
+import type { ChainId, ChainVer, ChunkId, StoreId, TargetId } from '../../../core/base/ids.ts';
+import { firstChain } from '../../../core/chain/chain.ts';
+import type { FencingSettings } from '../../../core/chain/membership.ts';
+import type { ReplicaSettings } from '../../../core/replica/types.ts';
+import { chunkKey } from '../../../core/replica/types.ts';
+import { ClientProcess } from './client-process.ts';
+import { Faults } from './faults.ts';
+import type { HistoryEntry } from './history.ts';
+import { ManagerProcess, ManagerRows } from './manager-process.ts';
+import { Network } from './network.ts';
+import { Observer } from './observer.ts';
+import { StoreProcess } from './store-process.ts';
+import { World } from './world.ts';
+
+export const fencing: FencingSettings = {
+  deadMs: 6000,
+  heartbeatMs: 500,
+  managerLeaseMs: 2000,
+  managerRenewMs: 500,
+  scanMs: 250,
+  managerGapMs: 1000,
+};
+
+export const settings: ReplicaSettings = {
+  callMs: 800,
+  otherVersionMs: 50,
+  readWaitMs: 2000,
+  syncRows: 4,
+  syncWindow: 3,
+  slices: 4,
+};
+
+export interface RunReport {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly operations: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly trace: number;
+  readonly chainVersions: number;
+}
+
+export class Cluster {
+  readonly world: World;
+  readonly network: Network;
+  readonly observer: Observer;
+  readonly rows: ManagerRows;
+  readonly stores: StoreProcess[];
+  readonly managers: ManagerProcess[];
+  readonly clients: ClientProcess[];
+  readonly history: HistoryEntry[] = [];
+  readonly chunks: ChunkId[];
+  readonly violations: string[] = [];
+
+  constructor(seed: number) {
+    const world = new World(`cluster ${seed}`);
+    this.world = world;
+    this.observer = new Observer(world);
+    const { prng } = world;
+    const network = new Network(world);
+    this.network = network;
+    const replicas = prng.pick([1, 2, 3, 3, 3, 4]);
+    const chains = prng.pick([1, 1, 2]);
+    const targetsOf = (store: number): TargetId[] =>
+      Array.from({ length: chains }, (_, chain) => (store * 10 + chain + 1) as TargetId);
+    const storeOf = (target: TargetId): StoreProcess =>
+      this.stores[Math.floor((target - 11) / 10)] as StoreProcess;
+    const managersOf = (): readonly ManagerProcess[] => this.managers;
+    this.stores = Array.from({ length: replicas }, (_, at) => {
+      const store = (at + 1) as StoreId;
+      return new StoreProcess({
+        world,
+        network,
+        observer: this.observer,
+        store,
+        targets: targetsOf(store),
+        fencing,
+        settings,
+        storeOf,
+        managers: managersOf,
+        onFatal: (target, reason) => this.violations.push(`target ${target} gave up: ${reason}`),
+      });
+    });
+    this.rows = new ManagerRows(
+      Array.from({ length: chains }, (_, chain) =>
+        firstChain(
+          (chain + 1) as ChainId,
+          this.stores.map((process) => {
+            const id = targetsOf(process.store)[chain] as TargetId;
+            const identity = process.disks.get(id)?.identity ?? '';
+            return { id, store: process.store, identity };
+          }),
+        ),
+      ),
+    );
+    // A chain is made with its targets: each has noted its first version.
+    for (const process of this.stores)
+      for (const disk of process.disks.values()) disk.noted = 1 as ChainVer;
+    const listeners = () =>
+      this.clients.map((client) => ({
+        process: client,
+        onRouting: (routing: Parameters<ClientProcess['onRouting']>[0]) =>
+          client.onRouting(routing),
+      }));
+    this.managers = ['manager 1', 'manager 2'].map(
+      (name) =>
+        new ManagerProcess({
+          world,
+          network,
+          name,
+          rows: this.rows,
+          fencing,
+          stores: this.stores,
+          listeners,
+        }),
+    );
+    this.chunks = Array.from({ length: prng.pick([3, 8, 14]) }, (_, at) => ({
+      blob: (1 + (at >> 1)) as ChunkId['blob'],
+      index: at & 1,
+    }));
+    this.clients = Array.from(
+      { length: 2 + prng.below(4) },
+      (_, at) =>
+        new ClientProcess({
+          world,
+          network,
+          number: at + 1,
+          storeOf,
+          managers: managersOf,
+          chainOf: (chunk) => (1 + ((chunk.blob + chunk.index) % chains)) as ChainId,
+          chunks: this.chunks,
+          history: this.history,
+        }),
+    );
+  }
+
+  get processes(): readonly (StoreProcess | ManagerProcess | ClientProcess)[] {
+    return [...this.managers, ...this.stores, ...this.clients];
+  }
+
+  /** Who serves is on all its targets, and nobody waits. */
+  get isWhole(): boolean {
+    return (
+      [...this.rows.chains.values()].every(({ targets }) =>
+        targets.every(({ state }) => state === 'SERVING'),
+      ) && this.clients.every(({ running }) => running === 0)
+    );
+  }
+}
+
+const settleMs = 60_000;
+
+/** One seed, from start to verdict. */
+export function runSeed(seed: number): RunReport {
+  const cluster = new Cluster(seed);
+  const { world, violations } = cluster;
+  const safetyMs = 45_000 + world.prng.below(45_000);
+  for (const process of cluster.processes) process.start();
+  world.runUntil(6000);
+  const faults = new Faults(cluster);
+  const thinkMs = world.prng.pick([100, 300, 800]);
+  for (const client of cluster.clients) for (let n = 0; n < 2; n++) client.loop(thinkMs);
+  faults.start(world.prng.pick([800, 2500, 6000]));
+  world.runUntil(safetyMs);
+  faults.stop();
+  for (const client of cluster.clients) client.stopped = true;
+  const until = world.nowMs + settleMs;
+  while (!cluster.isWhole && world.nowMs < until) world.runUntil(world.nowMs + 250);
+  if (!cluster.isWhole)
+    violations.push(`not whole ${settleMs / 1000} s after the last fault: ${states(cluster)}`);
+  else readEverywhere(cluster);
+  check(cluster);
+  return {
+    seed,
+    violations: [...violations, ...cluster.observer.violations],
+    virtualMs: world.nowMs,
+    events: world.events,
+    operations: cluster.history.length,
+    faults: faults.counts,
+    trace: world.trace,
+    chainVersions: [...cluster.rows.chains.values()].reduce((sum, { version }) => sum + version, 0),
+  };
+}
+
+function states({ rows, clients }: Cluster): string {
+  const chains = [...rows.chains.values()].map(
+    ({ id, version, targets }) =>
+      `chain ${id}.${version} ${targets.map(({ id: target, state }) => `${target} ${state}`).join(' ')}`,
+  );
+  return `${chains.join('; ')}; ${clients.reduce((sum, { running }) => sum + running, 0)} operations open`;
+}
+
+/** Every chunk is read from every target: the history says whether all of them show what was acknowledged. */
+function readEverywhere(cluster: Cluster): void {
+  const [client] = cluster.clients;
+  if (client === undefined) return;
+  let open = 0;
+  for (const chain of cluster.rows.chains.values())
+    for (const { id } of chain.targets)
+      for (const chunk of cluster.chunks) {
+        if (1 + ((chunk.blob + chunk.index) % cluster.rows.chains.size) !== chain.id) continue;
+        open++;
+        client.read(chunk, id, () => open--);
+      }
+  cluster.world.runUntil(cluster.world.nowMs + 3000);
+  if (open > 0) cluster.violations.push(`${open} reads of a whole cluster have no answer`);
+}
+
+function check(cluster: Cluster): void {
+  cluster.violations.push(...cluster.observer.judge(cluster.history));
+  if (cluster.violations.length > 0) return;
+  for (const chain of cluster.rows.chains.values()) {
+    const images = chain.targets.map(({ id, store }) => ({
+      id,
+      rows:
+        cluster.stores
+          .find((it) => it.store === store)
+          ?.target(id)
+          ?.durable.sorted() ?? [],
+    }));
+    const print = (rows: (typeof images)[number]['rows']): string =>
+      JSON.stringify(
+        rows.map(({ chunk, committed, pending }) => [
+          chunkKey(chunk),
+          committed?.state,
+          committed?.bytes.toString('latin1'),
+          pending?.state,
+        ]),
+      );
+    const [first, ...others] = images;
+    for (const other of others)
+      if (first !== undefined && print(first.rows) !== print(other.rows))
+        cluster.violations.push(
+          `targets ${first.id} and ${other.id} differ after everything healed`,
+        );
+  }
+}

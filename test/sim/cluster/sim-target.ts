@@ -1,0 +1,144 @@
+// A target's disk in virtual time: what is written becomes durable in order and in groups, one sync in flight; a commit
+// shows at once and is durable with a later group. A crash keeps a prefix of the group in flight.
+
+import { assert } from '../../../core/base/assert.ts';
+import type { ChunkId, TargetId } from '../../../core/base/ids.ts';
+import type { TargetEnv } from '../../../core/replica/host.ts';
+import { type StoreOutcome, type StoreWrite, chunkKey } from '../../../core/replica/types.ts';
+import type { Observer } from './observer.ts';
+import type { DiskImage } from './target-disk.ts';
+import type { World } from './world.ts';
+
+interface Entry {
+  readonly write: StoreWrite | { readonly kind: 'commit'; readonly chunk: ChunkId };
+  readonly done: ((outcome: StoreOutcome) => void) | undefined;
+}
+
+/** A commit mark alone is flushed after this time. */
+const markFlushMs = 20;
+
+export interface SimTargetParts {
+  readonly world: World;
+  readonly id: TargetId;
+  readonly image: DiskImage;
+  readonly send: TargetEnv['send'];
+  /** A timer or completion of the process: it runs if the process is still there, when it is not paused. */
+  readonly later: (ms: number, run: () => void) => void;
+  readonly observer: Observer;
+  /** Whether the replica serves by the chain version that it acts under. */
+  readonly serves: () => boolean;
+  readonly onIoError: () => void;
+}
+
+export class SimTarget {
+  private readonly parts: SimTargetParts;
+  /** Durable state, which survives. */
+  readonly durable: DiskImage;
+  /** What the process sees. */
+  private readonly view: DiskImage;
+  private queue: Entry[] = [];
+  private syncing: Entry[] | undefined;
+  private flushing = false;
+  private dead = false;
+  /** Multiplies the time of a sync. */
+  slowness = 1;
+  /** The next sync fails, and with it the disk. */
+  failNext = false;
+
+  constructor(parts: SimTargetParts) {
+    this.parts = parts;
+    this.durable = parts.image;
+    this.view = parts.image.copy();
+  }
+
+  get env(): TargetEnv {
+    const { view, parts } = this;
+    return {
+      row: (chunk) => view.row(chunk),
+      rows: (after, limit) => {
+        const all = view.sorted();
+        const from = after === undefined ? 0 : all.findIndex(({ chunk }) => isBehind(chunk, after));
+        if (from < 0) return [];
+        return all
+          .slice(from, from + limit)
+          .map(({ chunk }) => [chunk, view.row(chunk) ?? {}] as const);
+      },
+      pendingChunks: () =>
+        view.sorted().flatMap(({ chunk, pending }) => (pending === undefined ? [] : [chunk])),
+      tag: (session, channel) => view.tags.get(`${session}/${channel}`),
+      tags: () => [...view.tags.values()],
+      persist: (write, done) => {
+        this.queue.push({ write, done });
+        this.pump();
+      },
+      commit: (chunk) => {
+        const pending = view.chunks.get(chunkKey(chunk))?.pending;
+        assert(pending !== undefined, 'what is committed is pending');
+        const { state: update, bytes } = pending;
+        parts.observer.committed(parts.id, { chunk, update, bytes, serves: parts.serves() });
+        view.commit(chunk);
+        this.queue.push({ write: { kind: 'commit', chunk }, done: undefined });
+        this.flushSoon();
+      },
+      read: (chunk, which, { offset, length }, done) => {
+        const stored = view.chunks.get(chunkKey(chunk));
+        const content = which === 'committed' ? stored?.committed : stored?.pending;
+        const bytes = content?.bytes.subarray(offset, offset + length);
+        parts.later(0.1 * this.slowness * (1 + parts.world.prng.unit()), () => done(bytes));
+      },
+      send: parts.send,
+      after: parts.later,
+    };
+  }
+
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    this.parts.later(markFlushMs, () => {
+      this.flushing = false;
+      this.pump();
+    });
+  }
+
+  private pump(): void {
+    if (this.syncing !== undefined || this.queue.length === 0 || this.dead) return;
+    this.syncing = this.queue;
+    this.queue = [];
+    const ms = (0.2 + this.parts.world.prng.unit()) * this.slowness;
+    this.parts.later(ms, () => this.synced());
+  }
+
+  private synced(): void {
+    const group = this.syncing ?? [];
+    if (this.failNext) {
+      this.dead = true;
+      this.parts.onIoError();
+      return;
+    }
+    this.syncing = undefined;
+    for (const { write } of group) this.keep(write);
+    for (const { write, done } of group) {
+      if (write.kind !== 'commit') this.view.apply(write);
+      done?.({ ok: true });
+    }
+    this.pump();
+  }
+
+  private keep(write: Entry['write']): void {
+    if (write.kind === 'commit') this.durable.commit(write.chunk);
+    else this.durable.apply(write);
+  }
+
+  /** The process is gone: of the group in flight a prefix is on disk. */
+  crash(): void {
+    if (this.dead) return;
+    this.dead = true;
+    const group = this.syncing ?? [];
+    const kept = this.parts.world.prng.below(group.length + 1);
+    for (const { write } of group.slice(0, kept)) this.keep(write);
+  }
+}
+
+function isBehind(a: ChunkId, b: ChunkId): boolean {
+  return a.blob === b.blob ? a.index > b.index : a.blob > b.blob;
+}
