@@ -6,7 +6,6 @@
 // SIGTERM to every process at once, yet the core has to outlive the doors. So SIGINT and SIGHUP are ignored and SIGTERM is
 // passed on as a request to be drained; without a launcher SIGTERM drains at once.
 
-import { lockDirectory } from '../../core/env/node/lock.ts';
 import { toCoreError } from '../../core/base/errors.ts';
 import type { Events } from '../../core/env/events.ts';
 import { openLog } from '../log.ts';
@@ -116,6 +115,8 @@ class RoleLife {
   /** The core of a killed launcher may live for a moment: wait for it, so that two never share a disk. */
   private async holdData(): Promise<void> {
     if (this.config.role !== 'core') return;
+    // Only here: a door that loads LevelDB starts a tenth of a second later.
+    const { lockDirectory } = await import('../../core/env/node/lock.ts');
     await lockDirectory(lockPath(this.config.dataDir, 'core'), {
       waitMs: processLimits.formerCoreMs,
       onWait: () => this.log.emit('info', 'waiting-for-former-core'),

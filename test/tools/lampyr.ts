@@ -44,7 +44,6 @@ export async function startLampyr(options: LampyrOptions = {}): Promise<Lampyr> 
   const child = spawn(
     process.execPath,
     [
-      '--enable-source-maps',
       mainFile,
       'start',
       '--json',

@@ -16,13 +16,13 @@ const refused = (pattern: RegExp) => (error: unknown) =>
 const key = (number: number): Buffer => Buffer.from(`key ${String(number).padStart(6, '0')}`);
 
 /** Many rows in tables, whose index blocks LevelDB compresses, and a log with some batches. */
-async function filled(scope: Scope, tables = 3): Promise<string> {
+async function filled(scope: Scope, tables = 3, rowsOfTable = 4000): Promise<string> {
   const path = join(temporaryDirectory(scope), 'level');
   const prng = new Prng('level');
   for (let round = 0; round < tables; round++) {
     // oxlint-disable no-await-in-loop -- a log each, which the next open makes a table of
     const kv = await openLevelKv(path);
-    const rows = Array.from({ length: 4000 }, (_, index) => {
+    const rows = Array.from({ length: rowsOfTable }, (_, index) => {
       const value = Buffer.alloc(40);
       prng.fill(value);
       return { key: key(index * tables + round), value };
@@ -67,12 +67,12 @@ describe('files of a LevelDB', () => {
   });
 
   test('a damaged byte anywhere in a table is found and named, the padding of its footer excepted', async (context) => {
-    const path = await filled(context);
+    const path = await filled(context, 2, 400);
     const name = newest(path, /ldb$/);
     const file = join(path, name);
     const sound = readFileSync(file);
     const missed: number[] = [];
-    for (let at = 0; at < sound.length; at += at < sound.length - 4096 ? 997 : 1) {
+    for (let at = 0; at < sound.length; at += at < sound.length - 512 ? 29 : 1) {
       const damaged = Buffer.from(sound);
       damaged[at] = (damaged[at] as number) ^ (1 << (at % 8));
       writeFileSync(file, damaged);

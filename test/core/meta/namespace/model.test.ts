@@ -7,7 +7,7 @@ import { marks, resetMarks } from '../../../../core/base/mark.ts';
 import { namespaceMarks } from '../../../model/marks.ts';
 import { runInMemory, runLives } from './model-lives.ts';
 
-const operationsWanted = Number(process.env['LAMPYR_MODEL_OPERATIONS'] ?? 10_000);
+const operationsWanted = Number(process.env['LAMPYR_MODEL_OPERATIONS'] ?? 5_000);
 const seed = process.env['LAMPYR_MODEL_SEED'] ?? 'namespace';
 
 describe('namespace against a model', () => {
