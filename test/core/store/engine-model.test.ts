@@ -7,9 +7,9 @@ import { marks, resetMarks } from '../../../core/base/mark.ts';
 import { engineMarks } from '../../model/marks.ts';
 import { runEngine } from './engine-runs.ts';
 
-const operations = Number(process.env['LAMPYR_MODEL_OPERATIONS'] ?? 20_000);
+const operations = Number(process.env['LAMPYR_MODEL_OPERATIONS'] ?? 12_000);
 const firstSeed = Number(process.env['LAMPYR_MODEL_SEED'] ?? 1);
-/** Short, so that a run of 20,000 has one of every kind. */
+/** Short, so that a run of 12,000 has one of every kind. */
 const perRun = 4000;
 const timeout = 2 * 3_600_000;
 
