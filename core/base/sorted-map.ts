@@ -4,6 +4,7 @@
 // synchronous; a visitor must not change the map.
 
 import { assert } from './assert.ts';
+import { lowerBound } from './bisect.ts';
 import { asBuffer } from './bytes.ts';
 
 interface Block<V> {
@@ -115,16 +116,4 @@ export class SortedMap<V> {
     assert(block.keys.length > 0 && right.keys.length > 0, 'a split leaves two blocks');
     this.blocks.splice(index + 1, 0, right);
   }
-}
-
-/** Index of the first key that is not below `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as string) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

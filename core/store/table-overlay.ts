@@ -1,6 +1,8 @@
 // Changes that are not in the Kv yet: a map for `get`, and the same keys sorted in blocks for ranges. Keys
 // are strings of one character a byte, which compare as their bytes do and cost less than Buffers.
 
+import { lowerBound } from '../base/bisect.ts';
+
 /** null is a removal; undefined means that the overlay does not know the key. */
 export type OverlayValue = Uint8Array | null;
 
@@ -139,15 +141,4 @@ export class OverlayCursor {
     const key = block?.[bounds.place];
     this.key = key !== undefined && key >= bounds.from && key < bounds.to ? key : undefined;
   }
-}
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as string) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,15 +1,11 @@
 // A disk whose syncs a test can hold back or break, over any other disk.
 
-import type { Disk, DiskFile, DiskSpace, OpenMode } from '../../core/env/disk.ts';
+import type { DiskFile, OpenMode } from '../../core/env/disk.ts';
+import { ForwardingDisk } from '../tools/forwarding-disk.ts';
 
-export class GatedDisk implements Disk {
-  private readonly disk: Disk;
+export class GatedDisk extends ForwardingDisk {
   private gate: Promise<void> = Promise.resolve();
   private broken = false;
-
-  constructor(disk: Disk) {
-    this.disk = disk;
-  }
 
   /** Syncs wait until the returned function is called. */
   readonly hold = (): (() => void) => {
@@ -30,42 +26,12 @@ export class GatedDisk implements Disk {
     if (this.broken) throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
   }
 
-  async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    const file = await this.disk.open(path, mode);
-    return {
-      read: (into, position) => file.read(into, position),
-      write: (parts, position) => file.write(parts, position),
+  override open(path: string, mode: OpenMode): Promise<DiskFile> {
+    return this.openWith(path, mode, (file) => ({
       sync: async () => {
         await this.pass();
         await file.sync();
       },
-      size: () => file.size(),
-      truncate: (bytes) => file.truncate(bytes),
-      close: () => file.close(),
-    };
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.disk.list(directory);
-  }
-
-  makeDirectory(path: string): Promise<void> {
-    return this.disk.makeDirectory(path);
-  }
-
-  remove(path: string): Promise<void> {
-    return this.disk.remove(path);
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.disk.rename(from, to);
-  }
-
-  syncDir(path: string): Promise<void> {
-    return this.disk.syncDir(path);
-  }
-
-  space(): Promise<DiskSpace> {
-    return this.disk.space();
+    }));
   }
 }

@@ -11,6 +11,7 @@
 // be judged any more and make their transaction TRANSACTION_TOO_OLD.
 
 import { assert } from '../../base/assert.ts';
+import { lowerBound } from '../../base/bisect.ts';
 import { limits } from '../../base/limits.ts';
 import { mark } from '../../base/mark.ts';
 
@@ -123,16 +124,4 @@ export class RecentWrites {
       this.first = 0;
     }
   }
-}
-
-/** Index of the first key that is not below `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as string) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -2,6 +2,7 @@
 
 import type { Disk, DiskFile, DiskSpace, OpenMode } from '../../../../core/env/disk.ts';
 import type { SimDisk } from '../../../sim/disk.ts';
+import { ForwardingDisk } from '../../../tools/forwarding-disk.ts';
 
 /** Files in memory that only start-up reads: no more work than needed, for hundreds of thousands of openings. */
 export class PlainDisk implements Disk {
@@ -69,19 +70,13 @@ export interface Access {
 }
 
 /** Notes which bytes of which files are read and written. */
-export class TracedDisk implements Disk {
-  readonly disk: SimDisk;
+export class TracedDisk extends ForwardingDisk<SimDisk> {
   accesses: Access[] = [];
 
-  constructor(disk: SimDisk) {
-    this.disk = disk;
-  }
-
-  async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    const file = await this.disk.open(path, mode);
+  override open(path: string, mode: OpenMode): Promise<DiskFile> {
     const note = (kind: Access['kind'], from: number, bytes: number): void =>
       void this.accesses.push({ kind, path, from, to: from + bytes });
-    return {
+    return this.openWith(path, mode, (file) => ({
       read(into, position) {
         note('read', position, into.length);
         return file.read(into, position);
@@ -90,34 +85,6 @@ export class TracedDisk implements Disk {
         note('write', position, Buffer.concat(parts).length);
         return file.write(parts, position);
       },
-      sync: () => file.sync(),
-      size: () => file.size(),
-      truncate: (bytes) => file.truncate(bytes),
-      close: () => file.close(),
-    };
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.disk.list(directory);
-  }
-
-  makeDirectory(path: string): Promise<void> {
-    return this.disk.makeDirectory(path);
-  }
-
-  remove(path: string): Promise<void> {
-    return this.disk.remove(path);
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.disk.rename(from, to);
-  }
-
-  syncDir(path: string): Promise<void> {
-    return this.disk.syncDir(path);
-  }
-
-  space(): Promise<DiskSpace> {
-    return this.disk.space();
+    }));
   }
 }
