@@ -50,7 +50,7 @@ export interface SimDiskOptions {
   readonly totalBytes?: number;
   readonly trace?: Trace;
   /** Time that an operation takes; a microtask when absent. */
-  readonly delay?: (operation: string) => Promise<void>;
+  readonly delay?: (operation: string, path: string) => Promise<void>;
 }
 
 class Names {
@@ -274,7 +274,7 @@ export class SimDisk implements Disk {
 
   /** Waits the operation's time, then throws the fault that is due. */
   async perform(operation: Fault['operation'], path: string): Promise<void> {
-    await (this.options.delay?.(operation) ?? Promise.resolve());
+    await (this.options.delay?.(operation, path) ?? Promise.resolve());
     this.counts[operation] = (this.counts[operation] ?? 0) + 1;
     for (const [index, fault] of this.faults.entries()) {
       if (fault.operation !== operation || !path.includes(fault.path ?? '')) continue;

@@ -1,5 +1,6 @@
-// One kind of operation takes far longer than all others, and each one less than the one before it, down to a
-// least time: what is not waited for is overtaken by what follows, be it of the same kind.
+// One kind of operation takes far longer than all others: what is not waited for is overtaken by what follows. Of the
+// same kind, too: either each one takes less than the one before it, down to a least time, or only those
+// on one kind of file are slow.
 // The power goes in the turn in which a store was made, a chunk written or a checkpoint taken; what was
 // acknowledged must be there, and the store must go on.
 
@@ -19,6 +20,12 @@ const slowOnes = [
   'rename',
   'remove',
   'batch',
+  'sync slabs',
+  'sync journal/',
+  'sync superblock',
+  'syncDir slabs',
+  'syncDir journal',
+  'write slabs',
 ];
 
 /** Turns of the event loop. The least is more than everything else takes together. */
@@ -26,12 +33,13 @@ const slowTurnsMax = 600;
 const slowTurnsMin = 60;
 const slowTurnsStep = 30;
 
-/** Operations of the kind `slow` take their time, others none. */
-function slowDown(slow: string): (operation: string) => Promise<void> {
+/** Operations of the kind `slow`, or only those on paths with its second word, take their time, others none. */
+function slowDown(slow: string): (operation: string, path?: string) => Promise<void> {
+  const [kind, place] = slow.split(' ');
   let next = slowTurnsMax;
-  return async (operation) => {
-    if (operation !== slow) return;
-    const count = next;
+  return async (operation, path = '') => {
+    if (operation !== kind || (place !== undefined && !path.includes(place))) return;
+    const count = place === undefined ? next : slowTurnsMin;
     next = Math.max(slowTurnsMin, next - slowTurnsStep);
     await turns(count);
   };
@@ -48,9 +56,9 @@ const bytesOf = (blob: number): Buffer => Buffer.alloc(blob * 3 * KiB, blob);
 class Store {
   readonly disk: SimDisk;
   readonly kv: SimKv;
-  private readonly delay: (operation: string) => Promise<void>;
+  private readonly delay: ReturnType<typeof slowDown>;
 
-  constructor(delay: (operation: string) => Promise<void>, disk?: SimDisk, kv?: SimKv) {
+  constructor(delay: ReturnType<typeof slowDown>, disk?: SimDisk, kv?: SimKv) {
     this.delay = delay;
     this.disk = disk ?? new SimDisk({ delay });
     this.kv = kv ?? new SimKv({ delay });
