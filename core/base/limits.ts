@@ -228,6 +228,23 @@ export const limits = {
   clientReadPieceBytesMin: 128 * KiB,
   /** Largest piece of a download: the first byte of a chunk need not wait for its last. */
   clientReadPieceBytesMax: 2 * MiB,
+  /** A direct read (docs/internals/direct-read.md): copied, summed and sent in one go; of the sizes from 64 KiB to 1 MiB
+   *  the cheapest, since it is sent while it is in the processor's cache. */
+  directPieceBytesMax: 256 * KiB,
+  /** Smaller reads cost less as an answer of the store's process. */
+  directBytesMin: 32 * KiB,
+  /** Direct pieces that are read ahead of the one in hand. */
+  directReadAhead: 1,
+  /** Chunks whose places one answer states, of 64 MiB of an object: about 5 KiB. */
+  placesMax: 16,
+  /** Slab files that a reader holds open, and how long without a read: a slab that was removed takes its space until
+   *  then. */
+  directFilesMax: 64,
+  directFileIdleMs: 5_000,
+  /** After so many direct reads in a row that found other bytes or no file (files of a foreign machine or container) the
+   *  next ones go to the store, for this time. */
+  directMissesMax: 8,
+  directPauseMs: 10_000,
   /** How long a chunk call is tried again after failures that another attempt may cure. */
   clientRetryMs: 30_000,
   clientRetryPauseMsMin: 10,
@@ -297,6 +314,10 @@ assert(
   limits.clientWritePieceBytesMin % limits.checksumUnitBytes === 0 &&
     limits.clientReadPieceBytesMin % limits.checksumUnitBytes === 0,
   'a piece is whole checksum units',
+);
+assert(
+  limits.directPieceBytesMax % limits.checksumUnitBytes === 0,
+  'a direct piece is whole checksum units',
 );
 assert(
   limits.clientWriterWindowBytes + limits.objectChunkBytes <= limits.clientWriteBytesMax,

@@ -3,6 +3,7 @@
 import type { Clock } from '../env/clock.ts';
 import { BlobReader } from './blob-reader.ts';
 import { ChunkedBlobWriter } from './blob-writer.ts';
+import type { DirectReader } from './direct-reader.ts';
 import type { Routing } from './routing.ts';
 import type { BlobClient, BlobRun, BlobWriter } from './types.ts';
 import { WriteMemory } from './write-memory.ts';
@@ -13,6 +14,8 @@ export interface BlobClientParts {
   readonly routing: Routing;
   /** @throws CoreError ACCESS_DENIED in a process that may only read */
   readonly takeBlob: () => Promise<FreshBlob>;
+  /** Reads what lies on this machine past the store's process. */
+  readonly direct?: DirectReader;
 }
 
 export class ChunkBlobClient implements BlobClient {
@@ -22,7 +25,11 @@ export class ChunkBlobClient implements BlobClient {
 
   constructor(parts: BlobClientParts) {
     this.parts = parts;
-    this.reader = new BlobReader(parts.clock, parts.routing);
+    this.reader = new BlobReader(parts.clock, parts.routing, parts.direct);
+  }
+
+  get readsDirectly(): boolean {
+    return this.parts.direct?.usable === true;
   }
 
   async create(): Promise<BlobWriter> {

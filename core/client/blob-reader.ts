@@ -8,10 +8,14 @@ import { limits } from '../base/limits.ts';
 import type { Clock } from '../env/clock.ts';
 import { readChunk } from './chunk-calls.ts';
 import { withRetry } from './retry.ts';
+import type { DirectReader, FoundPlace, LentBytes } from './direct-reader.ts';
+import { RunPlaces } from './run-places.ts';
 import type { Routing } from './routing.ts';
 import type { BlobLayout, BlobRun } from './types.ts';
 
 interface PieceRequest {
+  /** Where to read it past the store. */
+  readonly found: FoundPlace | undefined;
   readonly layout: BlobLayout;
   readonly chunk: ChunkId;
   readonly offset: number;
@@ -19,34 +23,38 @@ interface PieceRequest {
   readonly signal: AbortSignal;
 }
 
-interface LentBytes {
-  readonly bytes: Uint8Array;
-  readonly release?: () => void;
-}
-
 export class BlobReader {
   private readonly clock: Clock;
   private readonly routing: Routing;
+  private readonly direct: DirectReader | undefined;
   /** Reads that are being consumed. */
   private running = 0;
 
-  constructor(clock: Clock, routing: Routing) {
+  constructor(clock: Clock, routing: Routing, direct?: DirectReader) {
     this.clock = clock;
     this.routing = routing;
+    this.direct = direct;
   }
 
   /** A piece is valid until the next one is pulled, or the iteration ends. */
   async *read(run: BlobRun): AsyncGenerator<Uint8Array> {
     const abort = new AbortController();
+    const places = this.placesOf(run);
     const ahead: Promise<LentBytes>[] = [];
     const end = run.offset + run.lengthBytes;
     let next = run.offset;
+    let aheadMax: number = limits.clientReadAhead;
     this.running++;
     try {
       for (;;) {
-        while (next < end && ahead.length < 1 + limits.clientReadAhead) {
-          const request = this.pieceAt(run, next, end, abort.signal);
-          const piece = this.fetch(request);
+        while (next < end && ahead.length <= aheadMax) {
+          const index = Math.floor(next / run.layout.chunkBytes);
+          // oxlint-disable-next-line no-await-in-loop -- once in many chunks
+          if (places?.knows(index) === false) await places.load();
+          const found = places?.of(index);
+          aheadMax = found === undefined ? limits.clientReadAhead : limits.directReadAhead;
+          const request = this.pieceAt(run, next, end, found, abort.signal);
+          const piece = this.fetch(request, places);
           piece.catch(() => undefined); // reported when its turn comes, or never when the read ends
           ahead.push(piece);
           next += request.length;
@@ -64,16 +72,28 @@ export class BlobReader {
     }
   }
 
+  private placesOf(run: BlobRun): RunPlaces | undefined {
+    if (this.direct?.usable !== true) return undefined;
+    return new RunPlaces(run, this.routing, this.direct);
+  }
+
   /** The piece from byte `from` of the blob: not beyond its chunk, its end on a checksum unit. */
-  private pieceAt(run: BlobRun, from: number, end: number, signal: AbortSignal): PieceRequest {
-    const { chunkBytes } = run.layout;
+  private pieceAt(
+    run: BlobRun,
+    from: number,
+    end: number,
+    found: FoundPlace | undefined,
+    signal: AbortSignal,
+  ): PieceRequest {
+    const { layout, blob } = run;
+    const { chunkBytes } = layout;
     const index = Math.floor(from / chunkBytes);
     const offset = from % chunkBytes;
     const unit = limits.checksumUnitBytes;
-    const full = Math.floor((offset + this.pieceBytes) / unit) * unit;
+    const most = found === undefined ? this.pieceBytes : this.directPieceBytes;
+    const full = Math.floor((offset + most) / unit) * unit;
     const to = Math.min(full, chunkBytes, end - index * chunkBytes);
-    const chunk = { blob: run.blob, index };
-    return { layout: run.layout, chunk, offset, length: to - offset, signal };
+    return { layout, chunk: { blob, index }, offset, length: to - offset, found, signal };
   }
 
   private get pieceBytes(): number {
@@ -84,7 +104,22 @@ export class BlobReader {
     );
   }
 
-  private async fetch(request: PieceRequest): Promise<LentBytes> {
+  private get directPieceBytes(): number {
+    const share = limits.clientReadBytesMax / ((2 + limits.directReadAhead) * this.running);
+    return Math.max(limits.checksumUnitBytes, Math.min(limits.directPieceBytesMax, share));
+  }
+
+  private async fetch(request: PieceRequest, places: RunPlaces | undefined): Promise<LentBytes> {
+    const { found, offset, length } = request;
+    if (found === undefined || this.direct === undefined) return this.ask(request);
+    const read = await this.direct.read(found, offset, length);
+    if (read !== undefined) return read;
+    places?.drop(found);
+    return this.ask(request);
+  }
+
+  /** Through the store, which may know better where the bytes are, or that they are damaged. */
+  private async ask(request: PieceRequest): Promise<LentBytes> {
     const stopped = (): boolean => request.signal.aborted;
     const attempt = (): Promise<LentBytes> => this.fetchOnce(request);
     try {

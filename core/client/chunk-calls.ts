@@ -3,6 +3,7 @@
 
 import { bool, message, optional, uint } from '../base/message.ts';
 import { defineCall } from '../rpc/call.ts';
+import { StorePlaces } from '../store/place.ts';
 
 /** Payload: the bytes. Repeating the request with the same tag has the effect of one.
  *  @throws CHECKSUM_MISMATCH, DISK_FULL, DISK_OFFLINE, CHUNK_SEALED, LIMIT_EXCEEDED */
@@ -57,4 +58,23 @@ export const readChunk = defineCall({
     /** Of the payload. */
     crc32c: uint(3),
   }),
+});
+
+/** Where a run of a blob whose content never changes lies in files of the store: of its first `limits.placesMax` chunks
+ *  those that can be read there (docs/internals/direct-read.md). */
+export const placeChunks = defineCall({
+  id: 202,
+  name: 'placeChunks',
+  capability: 'read',
+  lane: 'read',
+  request: message('PlaceChunksRequest', {
+    target: uint(1),
+    chainVersion: uint(2),
+    blob: uint(3),
+    chunkBytes: uint(4),
+    /** Of the run in the blob. */
+    offset: uint(5),
+    length: uint(6),
+  }),
+  response: StorePlaces,
 });

@@ -3,18 +3,23 @@
 
 import { CoreError } from '../base/errors.ts';
 import { id } from '../base/ids.ts';
-import type { ChainVer, ChunkId, TargetId } from '../base/ids.ts';
+import type { BlobId, ChainVer, ChunkId, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import type { MessageOf } from '../base/message.ts';
 import type { HandlerAnswer, RpcRegistry } from '../rpc/call.ts';
 import { PayloadPool } from '../rpc/payload-pool.ts';
+import { noPlaces, placesOf } from '../store/place.ts';
+import type { StorePlaces } from '../store/place.ts';
 import type { ChunkStore } from '../store/types.ts';
-import { readChunk, writeChunk } from './chunk-calls.ts';
+import { placeChunks, readChunk, writeChunk } from './chunk-calls.ts';
 
 /** The one target that this process serves. */
 export interface ServedTarget {
   readonly target: TargetId;
   readonly chainVersion: ChainVer;
+  /** Where the store's disk is on this machine, when other processes find in its files what the store wrote: they may
+   *  then read there themselves. */
+  readonly directory?: string;
 }
 
 export function registerChunkService(
@@ -36,6 +41,10 @@ export function registerChunkService(
   registry.register(readChunk, (request) => {
     checkTarget(request, served);
     return read(store, request, memory);
+  });
+  registry.register(placeChunks, async (request) => {
+    checkTarget(request, served);
+    return { response: await place(store, request, served.directory) };
   });
 }
 
@@ -102,6 +111,19 @@ async function read(
   if (bytes.buffer === into.buffer) return { response, payload: [bytes], onSent: giveBack };
   giveBack();
   return { response, payload: [bytes] };
+}
+
+async function place(
+  store: ChunkStore,
+  request: MessageOf<typeof placeChunks.request>,
+  directory: string | undefined,
+): Promise<StorePlaces> {
+  const { target, blob, chunkBytes, offset, length } = request;
+  if (directory === undefined) return noPlaces;
+  if (chunkBytes === 0 || (offset + length) / chunkBytes > 2 ** 32)
+    throw new CoreError('INVALID_ARGUMENT', `no chunks of ${chunkBytes} bytes at ${offset}`);
+  const run = { blob: id<BlobId>(blob), chunkBytes, offset, length };
+  return { directory, places: await placesOf(store, id(target), run) };
 }
 
 /** @throws CoreError INVALID_ARGUMENT */

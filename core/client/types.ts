@@ -2,6 +2,7 @@
 // ids, and the read lease that keeps content from collection while it is read (design 4.7 and 5).
 
 import type { BlobId, SessionId } from '../base/ids.ts';
+import type { StorePlaces } from '../store/place.ts';
 
 /** How a blob's chunks lie on chains (design 4.1); byte n of a blob is in chunk floor(n / chunkBytes). */
 export interface BlobLayout {
@@ -29,15 +30,19 @@ export interface BlobWriter {
   abandon(): Promise<void>;
 }
 
-/** A run of a blob's bytes. */
+/** A run of bytes of a blob whose content never changes. */
 export interface BlobRun {
   readonly blob: BlobId;
   readonly layout: BlobLayout;
   readonly offset: number;
   readonly lengthBytes: number;
+  /** Of its first `limits.placesMax` chunks, when they came with the run. */
+  readonly places?: StorePlaces;
 }
 
 export interface BlobClient {
+  /** Whether places that come with a run are of use. */
+  readonly readsDirectly: boolean;
   /** A writer of a fresh blob of this process's session. @throws SESSION_ENDED, UNAVAILABLE */
   create(): Promise<BlobWriter>;
   /** The run's bytes in order, verified end to end, with bounded readahead. A piece is valid until the next one is

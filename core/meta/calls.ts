@@ -6,6 +6,7 @@
 
 import { bool, bytes, many, message, nested, optional, string, uint } from '../base/message.ts';
 import { defineCall } from '../rpc/call.ts';
+import { StorePlaces } from '../store/place.ts';
 import * as m from './messages.ts';
 
 // --- sessions and read leases --------------------------------------------------------------------
@@ -251,6 +252,8 @@ export const openObject = defineCall({
     content: bool(6),
     /** The reading process: its lease keeps the content from collection. */
     reader: string(7),
+    /** The reader can use `places`. */
+    direct: bool(8),
   }),
   response: message('OpenObjectResponse', {
     /** 'ok'; 'not-modified', 'condition-failed' and 'range-not-satisfiable' carry `info` only, since their
@@ -273,6 +276,8 @@ export const openObject = defineCall({
     contentId: uint(12),
     /** Names this very state of the object: the guard of copyObject and copyPart. */
     inode: uint(13),
+    /** Of the first extent's run: where its bytes can be read on the store's machine (docs/internals/direct-read.md). */
+    places: optional(nested(14, StorePlaces)),
   }),
 });
 

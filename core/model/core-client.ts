@@ -7,13 +7,15 @@ import { CoreError } from '../base/errors.ts';
 import { id } from '../base/ids.ts';
 import type { ChainVer, TargetId } from '../base/ids.ts';
 import { ChunkBlobClient } from '../client/blob-client.ts';
+import { DirectReader } from '../client/direct-reader.ts';
 import { HeartbeatLease } from '../client/read-lease.ts';
 import type { LeasePort } from '../client/read-lease.ts';
 import { singleTargetRouting } from '../client/routing.ts';
 import type { BlobClient, ReadLease, WriterSession } from '../client/types.ts';
 import { RenewedSession } from '../client/writer-session.ts';
-import type { SessionPort } from '../client/writer-session.ts';
+import type { FreshBlob, SessionPort } from '../client/writer-session.ts';
 import type { Clock } from '../env/clock.ts';
+import type { Disk } from '../env/disk.ts';
 import type { Events } from '../env/events.ts';
 import type { Address, Net } from '../env/net.ts';
 import type { Rng } from '../env/rng.ts';
@@ -36,6 +38,8 @@ export interface CoreClientOptions {
   /** Name of this role, for the core's logs and for its session. */
   readonly role: string;
   readonly token: Uint8Array;
+  /** Directories of this machine: content that a core here stores is read past its process. */
+  readonly openDisk?: (directory: string) => Disk;
 }
 
 export interface CoreReader {
@@ -52,21 +56,22 @@ export interface CoreWriter extends CoreReader {
 
 /** For a process whose token carries `write`. @throws CoreError UNAVAILABLE, ACCESS_DENIED */
 export async function openCoreWriter(options: CoreClientOptions): Promise<CoreWriter> {
-  return withConnection(options, async (rpc, lease) => {
+  return withConnection(options, async ({ rpc, lease, ...direct }) => {
     const { clock, events, role } = options;
     const session = await RenewedSession.open(sessionPort(rpc, role), clock, events);
     const routing = singleTargetRouting({ rpc, ...embeddedTarget });
-    const blobs = new ChunkBlobClient({ clock, routing, takeBlob: () => session.takeBlob() });
+    const takeBlob = (): Promise<FreshBlob> => session.takeBlob();
+    const blobs = new ChunkBlobClient({ clock, routing, takeBlob, ...direct });
     return { rpc, blobs, lease, session, end: () => session.close() };
   });
 }
 
 /** For a process whose token carries `read`. @throws CoreError UNAVAILABLE, ACCESS_DENIED */
 export async function openCoreReader(options: CoreClientOptions): Promise<CoreReader> {
-  return withConnection(options, async (rpc, lease) => {
+  return withConnection(options, async ({ rpc, lease, ...direct }) => {
     const { clock } = options;
     const routing = singleTargetRouting({ rpc, ...embeddedTarget });
-    const blobs = new ChunkBlobClient({ clock, routing, takeBlob: refuseToWrite });
+    const blobs = new ChunkBlobClient({ clock, routing, takeBlob: refuseToWrite, ...direct });
     return { rpc, blobs, lease, end: async () => undefined };
   });
 }
@@ -75,23 +80,35 @@ async function refuseToWrite(): Promise<never> {
   throw new CoreError('ACCESS_DENIED', 'this process may only read');
 }
 
+interface Connected {
+  readonly rpc: RpcClient;
+  readonly lease: ReadLease;
+  readonly direct?: DirectReader;
+}
+
 /** Connects and takes the read lease; undone when `open` fails. */
 async function withConnection<Parts extends object>(
   options: CoreClientOptions,
-  open: (rpc: RpcClient, lease: ReadLease) => Promise<Parts & { end(): Promise<void> }>,
+  open: (connected: Connected) => Promise<Parts & { end(): Promise<void> }>,
 ): Promise<Parts & { close(): Promise<void> }> {
   const { clock, events, role } = options;
   let lease: HeartbeatLease | undefined;
-  // A core that restarted knows no leases: state ours before it collects anything.
-  const onConnected = (): void => void lease?.restate();
+  let connections = 0;
+  const onConnected = (): void => {
+    connections++;
+    // A core that restarted knows no leases: state ours before it collects anything.
+    void lease?.restate();
+  };
   const rpc = new ReconnectingClient({ ...options, onConnected });
+  const direct = directReader(options, () => (rpc.connected ? connections : undefined));
   try {
     const reader = `${role}-${asBuffer(options.rng.bytes(8)).toString('hex')}`;
     lease = await HeartbeatLease.open(reader, leasePort(rpc, reader), clock, events);
     const held = lease;
-    const parts = await open(rpc, held);
+    const parts = await open({ rpc, lease: held, ...(direct && { direct }) });
     const close = async (): Promise<void> => {
       await Promise.all([parts.end(), held.close()]);
+      direct?.close();
       rpc.close();
     };
     return { ...parts, close };
@@ -100,6 +117,15 @@ async function withConnection<Parts extends object>(
     rpc.close();
     throw error;
   }
+}
+
+/** A unix socket is on this machine; over another one the core's directories are elsewhere. */
+function directReader(
+  { openDisk, clock, events, address }: CoreClientOptions,
+  link: () => number | undefined,
+): DirectReader | undefined {
+  if (openDisk === undefined || address.kind !== 'unix') return undefined;
+  return new DirectReader({ openDisk, clock, events, link });
 }
 
 function sessionPort(rpc: RpcClient, role: string): SessionPort {

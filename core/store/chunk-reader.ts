@@ -7,10 +7,12 @@ import { assert } from '../base/assert.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { CoreError } from '../base/errors.ts';
 import type { ChunkId, TargetId } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
 import type { Allocator } from './allocator.ts';
 import type { Content, Piece } from './chunk-row.ts';
 import type { Placements } from './placements.ts';
+import type { ChunkPlace } from './place.ts';
 import { type Position, blockOf, noPosition, slabOf } from './position.ts';
 import type { SlabFiles } from './slab-files.ts';
 import { combineUnits } from './unit-checksums.ts';
@@ -55,6 +57,31 @@ export class ChunkReader {
     );
     if (over.length === 0) return this.own(place, content.base, unitBytes, from, to, into);
     return this.merged(place, content.base, over, { unitBytes, from, to });
+  }
+
+  /** Where [from, to) can be read by others, in whole units. Undefined when patches lie over the content, bytes of it are
+   *  in memory only, or units are too large to be read one by one. */
+  place(
+    content: Content,
+    unitBytes: number,
+    from: number,
+    to: number,
+  ): Omit<ChunkPlace, 'index'> | undefined {
+    const { base, patches, length } = content;
+    if (base === undefined || patches.length > 0 || from >= to || to > length) return undefined;
+    const { files, placements } = this.parts;
+    const offset = Math.floor(from / unitBytes) * unitBytes;
+    const end = Math.min(Math.ceil(to / unitBytes) * unitBytes, base.length);
+    const held = placements.over(base.position, offset, end).length > 0;
+    if (held || unitBytes > limits.checksumUnitBytes) return undefined;
+    return {
+      offset,
+      length: end - offset,
+      file: files.path(slabOf(base.position)),
+      at: this.fileOffset(base.position) + offset,
+      unitBytes,
+      checksums: packed(base.checksums, offset / unitBytes, Math.ceil(end / unitBytes)),
+    };
   }
 
   /** The whole content, compared with its own checksum as well. @throws CoreError CORRUPT */
@@ -176,4 +203,12 @@ export class ChunkReader {
     }
     return bytes;
   }
+}
+
+/** Checksums [first, end) as bytes. */
+function packed(checksums: readonly number[], first: number, end: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4 * (end - first));
+  for (let unit = first; unit < end; unit++)
+    bytes.writeUInt32BE(checksums[unit] as number, 4 * (unit - first));
+  return bytes;
 }

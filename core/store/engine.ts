@@ -30,6 +30,7 @@ import {
 } from './chunk-row.ts';
 import { ChunkCommits, type CommitParts, type Planned } from './commits.ts';
 import type { Draft, Drafter, Written } from './draft.ts';
+import type { ChunkPlace } from './place.ts';
 import type { Superblock, TargetSuperblock } from './superblock.ts';
 import type {
   ChunkRead,
@@ -235,6 +236,19 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       const found = await reader.read({ target, chunk }, content, unitBytes, from, to, into);
       return { state: stateOf(row), bytes: found.bytes, crc32c: found.crc32c };
     });
+  }
+
+  async place(
+    target: TargetId,
+    chunk: ChunkId,
+    offset: number,
+    length: number,
+  ): Promise<ChunkPlace | undefined> {
+    this.checkTarget(target);
+    const row = await this.row(target, chunk);
+    if (row === undefined || row.version === 0) return undefined;
+    const placed = this.parts.reader.place(row.content, row.unitBytes, offset, offset + length);
+    return placed && { index: chunk.index, ...placed };
   }
 
   /** Runs a reader of a chunk's committed row; the blocks of that row are not reused before it ends.

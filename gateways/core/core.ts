@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toCoreError } from '../../core/base/errors.ts';
-import { registerChunkService } from '../../core/client/chunk-service.ts';
+import { type ServedTarget, registerChunkService } from '../../core/client/chunk-service.ts';
 import type { Clock } from '../../core/env/clock.ts';
 import type { Events } from '../../core/env/events.ts';
 import type { Address } from '../../core/env/net.ts';
@@ -12,6 +12,7 @@ import { nodeClock } from '../../core/env/node/clock.ts';
 import { nodeHasher } from '../../core/env/node/hasher.ts';
 import { nodeNet } from '../../core/env/node/net.ts';
 import { nodeRng } from '../../core/env/node/rng.ts';
+import { nodeStorage } from '../../core/env/node/storage.ts';
 import { secretTable } from '../../core/env/node/secrets.ts';
 import { NamespaceService, registerNamespaceCalls } from '../../core/meta/service.ts';
 import { embeddedTarget } from '../../core/model/core-client.ts';
@@ -20,7 +21,7 @@ import { registerIdentityCalls } from '../../core/model/identities/service.ts';
 import { RpcServer } from '../../core/rpc/server.ts';
 import type { RoleToken, RootIdentity } from '../roles/role.ts';
 import { StoreMaintenance } from './background.ts';
-import { CoreData } from './core-data.ts';
+import { CoreData, corePaths } from './core-data.ts';
 import type { CoreStorage } from './core-data.ts';
 import { registerOperatorService } from './operator-service.ts';
 
@@ -68,7 +69,7 @@ export class Core {
         ...env,
         store: data.meta,
         hasher: nodeHasher,
-        local: { chunks: data.chunks, ...embeddedTarget, sharesJournal: true },
+        local: { chunks: data.chunks, ...served(options), sharesJournal: true },
       });
       const rpc = new RpcServer({ ...env, net: nodeNet, authorize: authorizer(options.tokens) });
       const core = new Core(options, { data, namespace, rpc });
@@ -99,7 +100,7 @@ export class Core {
     const { clock = nodeClock, root, dataDir, storage } = options;
     const identities = openIdentities({ store: data.meta, rng: nodeRng, clock, root });
     registerNamespaceCalls(rpc, namespace);
-    registerChunkService(rpc, data.chunks, embeddedTarget);
+    registerChunkService(rpc, data.chunks, served(options));
     registerIdentityCalls(rpc, identities);
     const { warning } = storage ?? {};
     registerOperatorService(rpc, { data, dataDir, warning });
@@ -110,6 +111,12 @@ export class Core {
     if (address.kind === 'unix') mkdirSync(dirname(address.path), { recursive: true, mode: 0o700 });
     await this.rpc.listen(address);
   }
+}
+
+/** What readers are told of the store. */
+function served({ dataDir, storage = nodeStorage }: CoreOptions): ServedTarget {
+  const directory = storage.sharesFiles === true ? { directory: corePaths(dataDir).store } : {};
+  return { ...embeddedTarget, ...directory };
 }
 
 function authorizer(

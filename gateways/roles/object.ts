@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { assert } from '../../core/base/assert.ts';
 import { nodeClock } from '../../core/env/node/clock.ts';
+import { nodeDisk } from '../../core/env/node/disk.ts';
 import { nodeNet } from '../../core/env/node/net.ts';
 import { nodeRng } from '../../core/env/node/rng.ts';
 import { openCoreWriter } from '../../core/model/core-client.ts';
@@ -30,6 +31,7 @@ export const startObject: StartRole = async ({ config, events, metrics, listen: 
     address: config.coreAddress,
     role: config.role,
     token: Buffer.from(config.token),
+    openDisk: (directory) => nodeDisk(directory),
   });
   const gateway = await openObjectGateway({
     objects: makeObjectStore({ ...core, hash }),

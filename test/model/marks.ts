@@ -125,12 +125,16 @@ export const namespaceMarks = {
 /** Paths that no model reaches, and the tests that do. */
 export const otherMarks: Readonly<Record<string, string>> = {
   'body.removed': 'test/core/meta/namespace/races.test.ts',
+  'direct.missed': 'test/core/client/direct-churn.test.ts',
+  'direct.paused': 'test/core/client/direct-reader.test.ts',
+  'direct.read': 'test/core/client/direct-churn.test.ts',
   'janitor.damaged': 'test/core/meta/janitor/janitor.test.ts',
   'journal.segmentWait': 'test/core/store/journal.test.ts',
   'list.apart': 'test/core/meta/namespace/side-by-side.test.ts',
   'open.replaced': 'test/core/meta/namespace/races.test.ts',
   'plan.foldRow': 'test/core/store/plan.test.ts',
   'sessions.own-replaced': 'test/core/meta/janitor/janitor.test.ts',
+  'storeFiles.evict': 'test/core/client/direct-reader.test.ts',
   'store.busy': 'test/core/meta/store/optimistic-store.test.ts',
   'store.forgotEarly': 'test/core/meta/store/recent-writes.test.ts',
   'store.run': 'test/core/meta/store/recent-writes.test.ts',

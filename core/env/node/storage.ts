@@ -14,6 +14,8 @@ export interface NodeStorage {
   kv(path: string, options: { readonly create: boolean }): Promise<Kv>;
   /** Damage in the files of an open store, where they can be looked at. */
   readonly damagedFiles?: (path: string) => Promise<FileDamage[]>;
+  /** Other processes of this machine find in the files what was written. */
+  readonly sharesFiles?: boolean;
   /** What an operator must know about it; undefined in production. */
   readonly warning?: string;
 }
@@ -25,4 +27,5 @@ export const nodeStorage: NodeStorage = {
   disk: (root) => nodeDisk(root),
   kv: openLevelKv,
   damagedFiles: damagedLevelTables,
+  sharesFiles: true,
 };

@@ -30,6 +30,8 @@ export interface LocalChunks {
   readonly chainVersion: ChainVer;
   /** Both commit to one journal: a chunk record submitted before a commit is durable with it (design 4.6). */
   readonly sharesJournal: boolean;
+  /** Where readers on this machine may read the store's files themselves. */
+  readonly directory?: string;
 }
 
 export interface NamespaceContext {

@@ -10,6 +10,7 @@ import { limits } from '../../base/limits.ts';
 import type { MessageOf } from '../../base/message.ts';
 import { mark } from '../../base/mark.ts';
 import { mapParallel } from '../../base/parallel.ts';
+import { type StorePlaces, placesOf } from '../../store/place.ts';
 import type * as calls from '../calls.ts';
 import type { ByteRange, ContentMap, Extent, Layout, ObjectRef, Pair, Who } from '../messages.ts';
 import type { EntryRow, InodeRow } from '../rows.ts';
@@ -122,7 +123,7 @@ async function open(
   if (!request.content || response.lengthBytes === 0) return { response, payload: [] };
   return row.content === 0
     ? inlinePayload(row, response)
-    : contentPayload(context, id<ContentId>(row.content), response);
+    : contentPayload(context, id<ContentId>(row.content), response, request.direct && row.sealed);
 }
 
 /** No content. */
@@ -198,10 +199,14 @@ async function contentPayload(
   context: NamespaceContext,
   content: ContentId,
   response: OpenResponse,
+  direct: boolean,
 ): Promise<Opened> {
   const { firstByte, lengthBytes } = response;
   const { map, mapBytes } = await readContentMap(context.store, content, firstByte, lengthBytes);
-  if (lengthBytes <= limits.openPayloadBytesMax && mapBytes === lengthBytes) {
+  const placed = direct && lengthBytes >= limits.directBytesMin ? await place(context, map) : {};
+  const small = lengthBytes <= limits.openPayloadBytesMax && mapBytes === lengthBytes;
+  const readable = map.extents.length === 1 && (placed.places?.places.length ?? 0) > 0;
+  if (small && !readable) {
     const pieces = await readPieces(context.local, map);
     if (pieces !== undefined) {
       let crc = 0;
@@ -209,7 +214,21 @@ async function contentPayload(
       return { response: inPayload(response, crc), payload: pieces.map(({ bytes }) => bytes) };
     }
   }
-  return { response: { ...response, map, mapBytes }, payload: [] };
+  return { response: { ...response, map, mapBytes, ...placed }, payload: [] };
+}
+
+/** Where the first extent's bytes can be read; they never change, since the inode is sealed. */
+async function place(
+  { local }: NamespaceContext,
+  { extents: [extent], layouts }: ContentMap,
+): Promise<{ places?: StorePlaces }> {
+  if (local?.directory === undefined || extent === undefined || extent.inline !== undefined)
+    return {};
+  const { chunkBytes } = layouts[extent.layout] as Layout;
+  const { offset, length } = extent;
+  const run = { blob: id<BlobId>(extent.blob), chunkBytes, offset, length };
+  const places = await placesOf(local.chunks, local.target, run);
+  return { places: { directory: local.directory, places } };
 }
 
 interface Piece {

@@ -9,6 +9,7 @@ import type { BlobClient, BlobRun, ReadHold, ReadLease } from '../../client/type
 import { type openObject, readMap } from '../../meta/calls.ts';
 import type * as m from '../../meta/messages.ts';
 import type { RpcClient } from '../../rpc/call.ts';
+import type { StorePlaces } from '../../store/place.ts';
 
 export type Opened = MessageOf<typeof openObject.response>;
 
@@ -84,8 +85,10 @@ async function* pieces(sources: ContentSources, opened: Opened): AsyncGenerator<
   let { map, mapBytes } = opened;
   let done = 0;
   for (;;) {
-    for (const extent of map.extents) {
-      if (extent.inline === undefined) yield* sources.blobs.read(runOf(extent, map.layouts));
+    for (const [index, extent] of map.extents.entries()) {
+      const placed = done === 0 && index === 0 ? opened.places : undefined;
+      if (extent.inline === undefined)
+        yield* sources.blobs.read(runOf(extent, map.layouts, placed));
       else yield extent.inline;
     }
     done += mapBytes;
@@ -98,7 +101,11 @@ async function* pieces(sources: ContentSources, opened: Opened): AsyncGenerator<
   }
 }
 
-function runOf(extent: m.Extent, layouts: readonly m.Layout[]): BlobRun {
+function runOf(
+  extent: m.Extent,
+  layouts: readonly m.Layout[],
+  places: StorePlaces | undefined,
+): BlobRun {
   const layout = layouts[extent.layout];
   if (layout === undefined)
     throw new CoreError('CORRUPT', `extent of blob ${extent.blob} names no layout`);
@@ -107,5 +114,6 @@ function runOf(extent: m.Extent, layouts: readonly m.Layout[]): BlobRun {
     layout,
     offset: extent.offset,
     lengthBytes: extent.length,
+    ...(places === undefined ? {} : { places }),
   };
 }

@@ -174,6 +174,7 @@ class RpcObjectStore implements ObjectStore {
       partNumber: request.partNumber,
       content,
       reader: this.parts.lease.reader,
+      direct: content && this.parts.blobs.readsDirectly,
     };
     const { response, payload, release } = await this.parts.rpc.call(calls.openObject, asked, {
       lendsAnswer: content,

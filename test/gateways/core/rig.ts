@@ -5,10 +5,12 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../../../core/env/clock.ts';
 import { silentEvents } from '../../../core/env/events.ts';
 import type { Events } from '../../../core/env/events.ts';
 import type { Address } from '../../../core/env/net.ts';
 import { nodeClock } from '../../../core/env/node/clock.ts';
+import { nodeDisk } from '../../../core/env/node/disk.ts';
 import { nodeNet } from '../../../core/env/node/net.ts';
 import { nodeRng } from '../../../core/env/node/rng.ts';
 import { openCoreWriter } from '../../../core/model/core-client.ts';
@@ -47,15 +49,20 @@ export function coreOptions(dataDir: string, events: Events = silentEvents): Cor
   return { dataDir, clusterId: '0123456789abcdef'.repeat(2), root, address, tokens, events };
 }
 
-export function connectWriter(address: Address, token = 'write-token'): Promise<CoreWriter> {
+export function connectWriter(
+  address: Address,
+  token = 'write-token',
+  clock: Clock = nodeClock,
+): Promise<CoreWriter> {
   return openCoreWriter({
     net: nodeNet,
-    clock: nodeClock,
+    clock,
     rng: nodeRng,
     events: silentEvents,
     address,
     role: 'object',
     token: Buffer.from(token),
+    openDisk: (directory) => nodeDisk(directory),
   });
 }
 

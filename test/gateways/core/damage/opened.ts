@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { CoreError } from '../../../../core/base/errors.ts';
 import { KiB } from '../../../../core/base/limits.ts';
 import { ChunkBlobClient } from '../../../../core/client/blob-client.ts';
-import { registerChunkService } from '../../../../core/client/chunk-service.ts';
+import { type ServedTarget, registerChunkService } from '../../../../core/client/chunk-service.ts';
+import { DirectReader } from '../../../../core/client/direct-reader.ts';
 import { singleTargetRouting } from '../../../../core/client/routing.ts';
 import type { Disk } from '../../../../core/env/disk.ts';
 import { silentEvents } from '../../../../core/env/events.ts';
@@ -22,7 +23,7 @@ import { makeObjectStore } from '../../../../core/model/objects/object-store.ts'
 import type { ObjectStore } from '../../../../core/model/objects/types.ts';
 import { CallTable } from '../../../../core/rpc/call-table.ts';
 import { localClient } from '../../../../core/rpc/local.ts';
-import { CoreData } from '../../../../gateways/core/core-data.ts';
+import { CoreData, corePaths } from '../../../../gateways/core/core-data.ts';
 import type { CoreStorage } from '../../../../gateways/core/core-data.ts';
 import { runFsck } from '../../../../gateways/core/fsck.ts';
 import { openCredentials, rootIdentity } from '../../../../gateways/launcher/credentials.ts';
@@ -92,39 +93,51 @@ export async function openCore(
 ): Promise<Opened> {
   const env = { clock: nodeClock, rng: nodeRng, events: silentEvents };
   const data = await CoreData.open({ dataDir, clusterId, ...embeddedTarget, ...env, storage });
+  const served = { ...embeddedTarget, directory: corePaths(dataDir).store };
   let namespace: NamespaceService;
   try {
     namespace = await NamespaceService.open({
       ...env,
       store: data.meta,
       hasher: nodeHasher,
-      local: { chunks: data.chunks, ...embeddedTarget, sharesJournal: true },
+      local: { chunks: data.chunks, ...served, sharesJournal: true },
       janitor: false,
     });
   } catch (error) {
     await data.close();
     throw error;
   }
-  const objects = objectsOf(data, namespace);
+  const direct = new DirectReader({
+    openDisk: (path) => storage.disk(path),
+    ...env,
+    link: () => 1,
+  });
+  const objects = objectsOf(data, namespace, served, direct);
   const identities = openIdentities({ store: data.meta, ...env, root });
   const fsckIsClean = async (): Promise<boolean> => (await runFsck(data, { scrub: true })).clean;
   const close = async (): Promise<void> => {
+    direct.close();
     await namespace.close();
     await data.close();
   };
   return { data, objects, identities, root, fsckIsClean, close };
 }
 
-function objectsOf(data: CoreData, namespace: NamespaceService): ObjectStore {
+function objectsOf(
+  data: CoreData,
+  namespace: NamespaceService,
+  served: ServedTarget,
+  direct: DirectReader,
+): ObjectStore {
   const calls = new CallTable();
   registerNamespaceCalls(calls, namespace);
-  registerChunkService(calls, data.chunks, embeddedTarget);
+  registerChunkService(calls, data.chunks, served);
   const rpc = localClient(calls, 'write', 'test');
   const routing = singleTargetRouting({ rpc, ...embeddedTarget });
   const hold = { check: () => undefined, release: () => undefined };
   return makeObjectStore({
     rpc,
-    blobs: new ChunkBlobClient({ clock: nodeClock, routing, takeBlob: onlyReads }),
+    blobs: new ChunkBlobClient({ clock: nodeClock, routing, takeBlob: onlyReads, direct }),
     lease: { reader: 'test', hold: () => hold },
     session: { session: namespace.context.own.session, payloadBytesMax: 0 },
     hash: testHash,
