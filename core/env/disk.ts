@@ -23,6 +23,12 @@ export type OpenMode =
   /** The file must not exist; read and write. */
   | 'create';
 
+export interface OpenOptions {
+  /** Long writes from memory that begins on a page (core/base/page-memory.ts) may go past the cache of the system.
+   *  For files that keep their name while they are open. Durability is the same: after `sync`. */
+  readonly direct?: boolean;
+}
+
 export interface DiskSpace {
   readonly totalBytes: number;
   readonly freeBytes: number;
@@ -30,7 +36,7 @@ export interface DiskSpace {
 
 export interface Disk {
   /** @throws Error with `code` ENOENT, EEXIST, EIO, ENOSPC… */
-  open(path: string, mode: OpenMode): Promise<DiskFile>;
+  open(path: string, mode: OpenMode, options?: OpenOptions): Promise<DiskFile>;
   /** Names in a directory, sorted; empty when it does not exist. */
   list(directory: string): Promise<string[]>;
   /** Makes a directory and its parents, and syncs the directories that hold the new names. */

@@ -5,6 +5,7 @@
 
 import { Buffer } from 'node:buffer';
 import { KiB, limits } from '../base/limits.ts';
+import { allocatePages } from '../base/page-memory.ts';
 
 const granule = 64 * KiB;
 /** Smaller buffers are cheaper to make than to keep. */
@@ -21,8 +22,8 @@ export class PayloadPool {
       ({ length }) => length >= bytes && length <= bytes + Math.max(granule, bytes / 4),
     );
     const [found] = index < 0 ? [] : this.free.splice(index, 1);
-    if (found === undefined)
-      return Buffer.allocUnsafeSlow(Math.ceil(bytes / granule) * granule).subarray(0, bytes);
+    // On a page, so that a chunk goes to its slab without a copy.
+    if (found === undefined) return allocatePages(bytes).subarray(0, bytes);
     this.freeBytes -= found.length;
     return found.subarray(0, bytes);
   }

@@ -5,9 +5,10 @@
 // Grouping: one fdatasync covers every write of its file that finished before it was issued. Callers that
 // come while one is running share the next one.
 
-import { Buffer } from 'node:buffer';
 import { CoreError } from '../base/errors.ts';
+import { MiB } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
+import { allocatePages } from '../base/page-memory.ts';
 import type { Disk, DiskFile } from '../env/disk.ts';
 
 interface SlabFile {
@@ -39,7 +40,7 @@ export interface SlabFilesOptions {
 }
 
 /** Zero bytes for gaps and for the rest of pages; shared, never written to. */
-const zeroBytes = Buffer.alloc(1024 * 1024);
+const zeroBytes = allocatePages(1 * MiB);
 
 /** `bytes` zeros as views of one shared buffer. */
 export function zeros(bytes: number): Uint8Array[] {
@@ -89,7 +90,7 @@ export class SlabFiles {
     const file = this.register(slab, path, true);
     file.users++;
     try {
-      const handle = await disk.open(path, 'create');
+      const handle = await disk.open(path, 'create', { direct: true });
       file.handle = handle;
       this.open.add(file);
       for (let at = 0; at < bytes; at += pieceBytes) {
@@ -233,11 +234,13 @@ export class SlabFiles {
   }
 
   private async opened(file: SlabFile): Promise<DiskFile> {
-    file.opening ??= this.options.disk.open(file.path, 'write').catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT')
-        throw new CoreError('CORRUPT', `${file.path} is missing`, { cause: error });
-      throw error;
-    });
+    file.opening ??= this.options.disk
+      .open(file.path, 'write', { direct: true })
+      .catch((error: unknown) => {
+        if (codeOf(error) === 'ENOENT')
+          throw new CoreError('CORRUPT', `${file.path} is missing`, { cause: error });
+        throw error;
+      });
     try {
       file.handle = await file.opening;
       return file.handle;

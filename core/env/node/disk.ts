@@ -1,15 +1,14 @@
-// A directory of the real file system as a Disk. Plain descriptors and callbacks: FileHandle costs an
-// object and a promise more per call. Errors are Node's own and keep their `code`. The caller's buffers
-// are borrowed until the promise settles. Files are private to the user: they hold everybody's data.
+// A directory of the real file system as a Disk. Errors are Node's own and keep their `code`. The caller's
+// buffers are borrowed until the promise settles. Files are private to the user: they hold everybody's data.
 
 import fs from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { assert } from '../../base/assert.ts';
+import type { Disk, DiskFile, DiskSpace, OpenMode, OpenOptions } from '../disk.ts';
+import { DirectFile } from './direct-file.ts';
 import type { FileCalls, FileSystemSpace } from './file-calls.ts';
-import type { Disk, DiskFile, DiskSpace, OpenMode } from '../disk.ts';
+import { behind, call, writeAll } from './write-parts.ts';
 
-/** Buffers of one writev; POSIX promises no more than IOV_MAX, which is 1,024 on Linux. */
-const partsPerCallMax = 1024;
 const fileMode = 0o600;
 const directoryMode = 0o700;
 
@@ -18,28 +17,6 @@ const openFlags: Record<OpenMode, number> = {
   write: fs.constants.O_RDWR,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
-
-type Callback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
-
-function call<T = void>(start: (done: Callback<T>) => void): Promise<T> {
-  return new Promise<T>((done, fail) => {
-    start((error, value) => (error ? fail(error) : done(value as T)));
-  });
-}
-
-/** What is left of `parts` after `written` bytes. */
-function rest(parts: readonly Uint8Array[], written: number): Uint8Array[] {
-  const left: Uint8Array[] = [];
-  let skip = written;
-  for (const part of parts) {
-    if (skip >= part.length) skip -= part.length;
-    else {
-      left.push(skip === 0 ? part : part.subarray(skip));
-      skip = 0;
-    }
-  }
-  return left;
-}
 
 async function syncDirectory(calls: FileCalls, path: string): Promise<void> {
   const flags = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
@@ -55,10 +32,12 @@ class NodeFile implements DiskFile {
   private readonly calls: FileCalls;
   /** Undefined once closed: the kernel gives the number to the next file that is opened. */
   private descriptor: number | undefined;
+  private readonly direct: DirectFile | undefined;
 
-  constructor(calls: FileCalls, fd: number) {
+  constructor(calls: FileCalls, fd: number, direct: DirectFile | undefined) {
     this.calls = calls;
     this.descriptor = fd;
+    this.direct = direct;
   }
 
   private get fd(): number {
@@ -80,24 +59,8 @@ class NodeFile implements DiskFile {
   }
 
   async write(parts: readonly Uint8Array[], position: number): Promise<void> {
-    let left: readonly Uint8Array[] = parts;
-    let at = position;
-    while (left.length > 0) {
-      const now = left.length > partsPerCallMax ? left.slice(0, partsPerCallMax) : left;
-      // oxlint-disable-next-line no-await-in-loop -- continues a short write
-      const written = await this.writeOnce(now, at);
-      assert(written > 0 || now.every((part) => part.length === 0), 'a write made no progress');
-      at += written;
-      left = rest(left, written);
-    }
-  }
-
-  private writeOnce(parts: readonly Uint8Array[], at: number): Promise<number> {
-    const only = parts[0] as Uint8Array;
-    return call<number>((done) => {
-      if (parts.length === 1) this.calls.write(this.fd, only, 0, only.length, at, done);
-      else this.calls.writev(this.fd, parts, at, done);
-    });
+    const written = (await this.direct?.write(parts, position)) ?? 0;
+    await writeAll(this.calls, this.fd, behind(parts, written), position + written);
   }
 
   sync(): Promise<void> {
@@ -112,12 +75,10 @@ class NodeFile implements DiskFile {
     return call((done) => this.calls.ftruncate(this.fd, bytes, done));
   }
 
-  close(): Promise<void> {
-    return call((done) => {
-      const { fd } = this;
-      this.descriptor = undefined;
-      this.calls.close(fd, done);
-    });
+  async close(): Promise<void> {
+    const { fd } = this;
+    this.descriptor = undefined;
+    await Promise.all([call((done) => this.calls.close(fd, done)), this.direct?.close()]);
   }
 }
 
@@ -135,11 +96,12 @@ class NodeDisk implements Disk {
     return join(this.root, path);
   }
 
-  async open(path: string, mode: OpenMode): Promise<DiskFile> {
+  async open(path: string, mode: OpenMode, options: OpenOptions = {}): Promise<DiskFile> {
     const full = this.full(path);
     const flags = openFlags[mode];
     const fd = await call<number>((done) => this.calls.open(full, flags, fileMode, done));
-    return new NodeFile(this.calls, fd);
+    const direct = options.direct === true ? new DirectFile(this.calls, full) : undefined;
+    return new NodeFile(this.calls, fd, direct);
   }
 
   async list(directory: string): Promise<string[]> {
