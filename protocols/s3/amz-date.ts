@@ -13,9 +13,9 @@ export function parseAmzDate(text: string): number | undefined {
   const second = twoDigits(text, 13);
   if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59)
     return undefined;
-  const ms = Date.UTC(year, month - 1, day, hour, minute, second);
   // Date.UTC carries 31 February over into March.
-  return new Date(ms).getUTCDate() === day ? ms : undefined;
+  if (day > 28 && new Date(Date.UTC(year, month - 1, day)).getUTCDate() !== day) return undefined;
+  return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
 function twoDigits(text: string, at: number): number {

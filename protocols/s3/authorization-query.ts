@@ -5,6 +5,7 @@ import { err, ok, type Result } from '../../core/base/result.ts';
 import { parseAmzDate } from './amz-date.ts';
 import { algorithm } from './canonical-request.ts';
 import {
+  checkSigned,
   parseCredential,
   parseSignedHeaders,
   signatureV2Refused,
@@ -71,8 +72,10 @@ export function parseQueryAuthorization(request: RawRequest): Result<SignedReque
   }
   const expiresSeconds = parseExpires(expires);
   if (!expiresSeconds.ok) return expiresSeconds;
-  const signedHeaders = parseSignedHeaders(request, parameters.value.signedHeaders, malformed);
+  const signedHeaders = parseSignedHeaders(parameters.value.signedHeaders, malformed);
   if (!signedHeaders.ok) return signedHeaders;
+  const unsigned = checkSigned(request, signedHeaders.value);
+  if (unsigned !== undefined) return err(unsigned);
   const payload = parseQueryPayload(request);
   if (!payload.ok) return payload;
   return ok({

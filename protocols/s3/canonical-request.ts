@@ -3,7 +3,7 @@
 // never normalised. Everything here is a latin1 string, one character a byte.
 
 import { hash } from 'node:crypto';
-import { asLatin1Bytes } from './latin1.ts';
+import { latin1Bytes } from './latin1.ts';
 import { decodeEscapes, type QueryPair, type RawRequest } from './raw-request.ts';
 
 export const algorithm = 'AWS4-HMAC-SHA256';
@@ -97,6 +97,6 @@ export function scopeText(scope: CredentialScope): string {
 
 /** @param amzDate yyyyMMdd'T'HHmmss'Z' */
 export function stringToSign(amzDate: string, scope: CredentialScope, canonical: string): string {
-  const digest = hash('sha256', asLatin1Bytes(canonical), 'hex');
+  const digest = hash('sha256', latin1Bytes(canonical), 'hex');
   return `${algorithm}\n${amzDate}\n${scopeText(scope)}\n${digest}`;
 }

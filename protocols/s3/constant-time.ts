@@ -3,9 +3,17 @@
 import { Buffer } from 'node:buffer';
 import { timingSafeEqual } from 'node:crypto';
 
+/** SHA-256 in hex: every MAC of Signature Version 4. */
+const macLength = 64;
+const expectedMac = Buffer.alloc(macLength);
+const givenMac = Buffer.alloc(macLength);
+
 /** Lengths may show, contents not. */
 export function equalInConstantTime(expected: string, given: string): boolean {
-  const a = Buffer.from(expected, 'latin1');
-  const b = Buffer.from(given, 'latin1');
-  return a.length === b.length && timingSafeEqual(a, b);
+  if (expected.length !== given.length) return false;
+  if (given.length !== macLength)
+    return timingSafeEqual(Buffer.from(expected, 'latin1'), Buffer.from(given, 'latin1'));
+  expectedMac.write(expected, 'latin1');
+  givenMac.write(given, 'latin1');
+  return timingSafeEqual(expectedMac, givenMac);
 }

@@ -73,13 +73,8 @@ export function parseCredential(text: string, malformed: Malformed): Result<Cred
 
 const headerNames = /^[!#$%&'*+\-.^_`|~0-9a-z]+(?:;[!#$%&'*+\-.^_`|~0-9a-z]+)*$/;
 
-/**
- * The list `a;b;c`: lower-case names, `host` among them, and every x-amz-* header of the request (else
- * somebody on the way could add one). Content-Type need not be signed: S3 does not ask for it, browsers
- * and some SDKs add it unsigned.
- */
+/** The list `a;b;c` of lower-case names; `checkSigned` says whether it is enough. */
 export function parseSignedHeaders(
-  request: RawRequest,
   text: string,
   malformed: Malformed,
 ): Result<readonly string[], S3Error> {
@@ -89,14 +84,21 @@ export function parseSignedHeaders(
       malformed('SignedHeaders must be a list of lower-case header names separated by ";".'),
     );
   }
+  return ok(names);
+}
+
+/**
+ * `host` must be signed, and every x-amz-* header of the request (else somebody on the way could add one).
+ * Content-Type need not be: S3 does not ask for it, browsers and some SDKs add it unsigned.
+ * @returns AccessDenied that names what is missing
+ */
+export function checkSigned(request: RawRequest, names: readonly string[]): S3Error | undefined {
   const missing = names.includes('host') ? [] : ['host'];
   for (const name of request.headerNames()) {
     if (name.startsWith('x-amz-') && !names.includes(name)) missing.push(name);
   }
-  if (missing.length > 0) {
-    const message = 'There were headers present in the request which were not signed';
-    const fields = { HeadersNotSigned: missing.toSorted().join(', ') };
-    return err(new S3Error('AccessDenied', message, fields));
-  }
-  return ok(names);
+  if (missing.length === 0) return undefined;
+  const message = 'There were headers present in the request which were not signed';
+  const fields = { HeadersNotSigned: missing.toSorted().join(', ') };
+  return new S3Error('AccessDenied', message, fields);
 }

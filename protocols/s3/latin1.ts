@@ -1,11 +1,13 @@
 // Latin1 strings as bytes: header values and request targets reach us as one character a byte.
 
 import { Buffer } from 'node:buffer';
+import { KiB } from '../../core/base/limits.ts';
 
-// oxlint-disable-next-line no-control-regex -- ASCII is what is asked
-const ascii = /^[\u0000-\u007f]*$/;
+/** A request's head fits; longer text takes memory of its own. */
+const scratch = Buffer.alloc(16 * KiB);
 
-/** What to hash for a latin1 string: ASCII as it is (native code is fastest on it), other text as bytes. */
-export function asLatin1Bytes(text: string): string | Buffer {
-  return ascii.test(text) ? text : Buffer.from(text, 'latin1');
+/** The bytes of a latin1 string, to be hashed at once: the next call overwrites them. */
+export function latin1Bytes(text: string): Buffer {
+  if (text.length > scratch.length) return Buffer.from(text, 'latin1');
+  return scratch.subarray(0, scratch.write(text, 0, 'latin1'));
 }

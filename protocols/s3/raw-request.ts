@@ -153,8 +153,11 @@ interface SplitTarget {
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const forbidden = /[\u0000-\u0020\u007f#\u0100-\uffff]/;
 const highBytes = /[\u0080-\u00ff]/g;
+/** Nearly every target: a path of ASCII without any of these. */
+const plain = /^\/[!"$-~]*$/;
 
 function splitTarget(rawTarget: string): SplitTarget | undefined {
+  if (plain.test(rawTarget)) return { authority: undefined, ...splitQuery(rawTarget) };
   if (forbidden.test(rawTarget)) return undefined;
   const target = rawTarget.replace(highBytes, escapeHighByte);
   if (target.startsWith('/')) return { authority: undefined, ...splitQuery(target) };

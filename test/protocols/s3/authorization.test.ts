@@ -3,6 +3,7 @@
 // clocks, unsigned headers, presigned limits) and the classic holes.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Result } from '../../../core/base/result.ts';
 import { parseAuthorization } from '../../../protocols/s3/authorization.ts';
@@ -152,6 +153,19 @@ describe('authorization by header', () => {
     value(authenticate(signed({ ...identity, sessionToken: 'a+b/c==' })));
     value(authenticate(withHeaders(signed(), { 'user-agent': 'unsigned', range: 'bytes=0-1' })));
     value(authenticate(withHeader((text) => text.replaceAll(', ', ','))));
+  });
+
+  test('judges each of two clients that take turns by its own claim', () => {
+    const [own, other] = [signed(), signed({ ...identity, region: 'us-east-1' })];
+    for (const request of [own, other, own, own]) value(authenticate(request));
+    const [claim = '', signature = ''] = (own.headers['authorization'] ?? '').split('Signature=');
+    const [others = ''] = (other.headers['authorization'] ?? '').split('Signature=');
+    for (const authorization of [
+      `${others}Signature=${signature}`,
+      `${claim}Signature=${signature}0`,
+    ])
+      refused('SignatureDoesNotMatch', withHeaders(own, { authorization }), /./);
+    value(authenticate(own));
   });
 
   test('accepts Content-Type unsigned: clients add it after signing', () => {
@@ -487,5 +501,14 @@ describe('signing keys', () => {
     assert.equal(cache.size, 2);
     assert.equal(cache.get('a', 's', scope), a);
     assert.notEqual(cache.get('b', 's', scope), b);
+  });
+
+  test('sign as HMAC-SHA256 does, text of any length', () => {
+    for (const [index, length] of [0, 1, 55, 56, 64, 200, 1024, 1025, 5000].entries()) {
+      const key = Buffer.alloc(index % 2 === 0 ? 32 : 64, index + 1);
+      const text = 'signed '.repeat(1000).slice(0, length);
+      const expected = createHmac('sha256', key).update(text).digest('hex');
+      assert.equal(signText(key, text), expected, `${length} characters`);
+    }
   });
 });
