@@ -19,6 +19,13 @@ const unixPathBytesMax = 107;
 
 export const nodeNet: Net = { connect: connectTo, listen: listenOn };
 
+/** What leaves in one write: parts of one turn that lie next to each other in memory. */
+interface Run {
+  bytes: Uint8Array;
+  /** Of the parts in it that wanted to know. */
+  taken: (() => void)[] | undefined;
+}
+
 class SocketConnection implements Connection {
   onData: (bytes: Uint8Array) => void = () => undefined;
   readInto: () => Uint8Array | undefined = () => undefined;
@@ -26,7 +33,10 @@ class SocketConnection implements Connection {
   onClose: (error?: Error) => void = () => undefined;
   private readonly socket: Socket;
   private failure: Error | undefined;
-  private corked = false;
+  /** Of this turn; the socket gets them when it is over. */
+  private runs: Run[] = [];
+  private runBytes = 0;
+  private readonly onTurnEnd = (): void => this.flush();
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -40,23 +50,29 @@ class SocketConnection implements Connection {
   }
 
   write(parts: readonly Uint8Array[], onTaken?: () => void): boolean {
-    const { socket } = this;
-    if (!socket.writable) return true; // onClose says the rest
-    if (!this.corked) {
-      this.corked = true;
-      socket.cork();
-      // Behind all callbacks of this turn: a tick would come behind each of them, with a system call each.
-      setImmediate(() => this.flush());
+    if (!this.socket.writable) return true; // onClose says the rest
+    // Behind all callbacks of this turn: a tick would come behind each of them, with a system call each.
+    if (this.runs.length === 0) setImmediate(this.onTurnEnd);
+    for (const part of parts) this.queue(part);
+    const last = this.runs.at(-1);
+    if (onTaken !== undefined && last !== undefined) (last.taken ??= []).push(onTaken);
+    return this.queuedBytes < unsentBytesMax;
+  }
+
+  /** Frames of one turn lie one behind the other in their slab: one write, not a vector of small ones. */
+  private queue(part: Uint8Array): void {
+    this.runBytes += part.length;
+    const last = this.runs.at(-1);
+    if (last === undefined || !isNext(last.bytes, part)) {
+      this.runs.push({ bytes: part, taken: undefined });
+      return;
     }
-    const last = parts.length - 1;
-    const taken = onTaken && ((error?: Error | null) => void (error ?? onTaken()));
-    for (const [index, part] of parts.entries())
-      socket.write(part, index === last ? taken : undefined);
-    return socket.writableLength < unsentBytesMax;
+    const { buffer, byteOffset, length } = last.bytes;
+    last.bytes = new Uint8Array(buffer, byteOffset, length + part.length);
   }
 
   get queuedBytes(): number {
-    return this.socket.writableLength;
+    return this.runBytes + this.socket.writableLength;
   }
 
   pause(): void {
@@ -81,10 +97,25 @@ class SocketConnection implements Connection {
   }
 
   private flush(): void {
-    if (!this.corked) return;
-    this.corked = false;
-    this.socket.uncork();
+    const { socket, runs } = this;
+    if (runs.length === 0) return;
+    this.runs = [];
+    this.runBytes = 0;
+    if (!socket.writable) return;
+    if (runs.length > 1) socket.cork();
+    for (const { bytes, taken } of runs) {
+      if (taken === undefined) socket.write(bytes);
+      else
+        socket.write(bytes, (error) => {
+          if (!error) for (const onTaken of taken) onTaken();
+        });
+    }
+    if (runs.length > 1) socket.uncork();
   }
+}
+
+function isNext(before: Uint8Array, part: Uint8Array): boolean {
+  return part.buffer === before.buffer && part.byteOffset === before.byteOffset + before.length;
 }
 
 type Reader = Pick<Connection, 'onData' | 'readInto'>;

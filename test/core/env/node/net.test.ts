@@ -83,6 +83,37 @@ describe('net', () => {
     client.destroy();
   });
 
+  test('parts that lie next to each other arrive once, in order, and each is told of', async () => {
+    let received = '';
+    listener = await nodeNet.listen({ kind: 'unix', path: join(directory, 's') }, (connection) => {
+      accepted.push(connection);
+      connection.onData = (bytes) => (received += Buffer.from(bytes).toString());
+    });
+    const client = await nodeNet.connect(listener.address, 1000);
+    const slab = Buffer.from('0123456789');
+    const taken: string[] = [];
+    const write = (from: number, to: number, name?: string): boolean =>
+      client.write(
+        [slab.subarray(from, to)],
+        name === undefined ? undefined : () => taken.push(name),
+      );
+    write(0, 2, 'a');
+    write(2, 4);
+    write(4, 5, 'b');
+    write(6, 8, 'c');
+    write(5, 6);
+    write(8, 10, 'd');
+    // The same offsets in other memory are not next to it.
+    const elsewhere = new Uint8Array(Buffer.from('CD__')).subarray(0, 2);
+    client.write([new Uint8Array(Buffer.from('__AB')).subarray(2)]);
+    client.write([new Uint8Array([0, 0, 0, 0, ...elsewhere]).subarray(4)]);
+    assert.equal(client.queuedBytes, 14);
+    await eventually(() => received.length >= 14, 'the bytes');
+    assert.equal(received, '0123467589ABCD');
+    assert.deepEqual(taken, ['a', 'b', 'c', 'd']);
+    client.destroy();
+  });
+
   test('a slow peer makes write answer false, and onDrain follows when it reads', async () => {
     listener = await nodeNet.listen((addresses['unix'] as () => Address)(), (connection) => {
       accepted.push(connection);
