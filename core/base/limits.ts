@@ -84,8 +84,9 @@ export const limits = {
   /** Removals held in memory before that: a range reads past every stored row that one of them hides, two
    *  microseconds each. */
   tableRemovalsMax: 8192,
-  /** Rows read from the store or written back to it that are kept for the next read. */
-  tableCacheBytesMax: 32 * MiB,
+  /** Rows read from the store or written back to it that are kept for the next read: some ten thousand objects
+   *  of 4 KiB with their content. One that is not there costs as much as all the rest of a small read. */
+  tableCacheBytesMax: 128 * MiB,
   /** One synced batch of a flush. */
   tableBatchRowsMax: 500,
   tableBatchBytesMax: 1 * MiB,

@@ -12,7 +12,16 @@ import { mark } from '../../base/mark.ts';
 import { mapParallel } from '../../base/parallel.ts';
 import { type StorePlaces, placesOf } from '../../store/place.ts';
 import type * as calls from '../calls.ts';
-import type { ByteRange, ContentMap, Extent, Layout, ObjectRef, Pair, Who } from '../messages.ts';
+import type {
+  ByteRange,
+  ContentMap,
+  Extent,
+  Layout,
+  ObjectInfo,
+  ObjectRef,
+  Pair,
+  Who,
+} from '../messages.ts';
 import type { EntryRow, InodeRow } from '../rows.ts';
 import { readOutcome } from './conditions.ts';
 import { readMap as readContentMap, readPart, readParts } from './content.ts';
@@ -103,22 +112,18 @@ async function open(
   const { key } = request.object;
   if ('marker' in found) {
     const info = infoOfMarker(found.bucket, key, found.marker);
-    return { response: { ...nothing, outcome: 'delete-marker', info, epoch }, payload: [] };
+    return { response: answered('delete-marker', info, epoch), payload: [] };
   }
   const { bucket, inode, row } = found;
-  const response: OpenResponse = {
-    ...nothing,
-    outcome: readOutcome(request.conditions, row),
-    info: infoOf(bucket, key, row),
-    epoch,
-    contentId: row.content,
-    inode,
-  };
+  const response = answered(readOutcome(request.conditions, row), infoOf(bucket, key, row), epoch);
+  response.contentId = row.content;
+  response.inode = inode;
   if (response.outcome !== 'ok') return { response, payload: [] };
   if (request.partNumber !== undefined) {
     await choosePart(context, row, request.partNumber, response);
   } else if (!chooseRange(request.range, row.sizeBytes, response)) {
-    return { response: { ...response, outcome: 'range-not-satisfiable' }, payload: [] };
+    response.outcome = 'range-not-satisfiable';
+    return { response, payload: [] };
   }
   if (!request.content || response.lengthBytes === 0) return { response, payload: [] };
   return row.content === 0
@@ -126,18 +131,24 @@ async function open(
     : contentPayload(context, id<ContentId>(row.content), response, request.direct && row.sealed);
 }
 
-/** No content. */
-const nothing = {
-  firstByte: 0,
-  lengthBytes: 0,
-  partial: false,
-  inPayload: false,
-  payloadCrc32c: 0,
-  map: { extents: [], layouts: [] },
-  mapBytes: 0,
-  contentId: 0,
-  inode: 0,
-};
+/** An answer without content. One literal gives all answers one shape: copies of one made by spreading are
+ *  dictionaries, which cost as much to encode as all else that a small read does here. */
+function answered(outcome: string, info: ObjectInfo, epoch: number): OpenResponse {
+  return {
+    outcome,
+    info,
+    firstByte: 0,
+    lengthBytes: 0,
+    partial: false,
+    epoch,
+    inPayload: false,
+    payloadCrc32c: 0,
+    map: { extents: [], layouts: [] },
+    mapBytes: 0,
+    contentId: 0,
+    inode: 0,
+  };
+}
 
 /** False when the range lies outside. */
 export function chooseRange(
@@ -192,7 +203,9 @@ function inlinePayload(row: InodeRow, response: OpenResponse): Opened {
 }
 
 function inPayload(response: OpenResponse, payloadCrc32c: number): OpenResponse {
-  return { ...response, inPayload: true, payloadCrc32c };
+  response.inPayload = true;
+  response.payloadCrc32c = payloadCrc32c;
+  return response;
 }
 
 async function contentPayload(
@@ -203,9 +216,10 @@ async function contentPayload(
 ): Promise<Opened> {
   const { firstByte, lengthBytes } = response;
   const { map, mapBytes } = await readContentMap(context.store, content, firstByte, lengthBytes);
-  const placed = direct && lengthBytes >= limits.directBytesMin ? await place(context, map) : {};
+  const placed =
+    direct && lengthBytes >= limits.directBytesMin ? await place(context, map) : undefined;
   const small = lengthBytes <= limits.openPayloadBytesMax && mapBytes === lengthBytes;
-  const readable = map.extents.length === 1 && (placed.places?.places.length ?? 0) > 0;
+  const readable = map.extents.length === 1 && (placed?.places.length ?? 0) > 0;
   if (small && !readable) {
     const pieces = await readPieces(context.local, map);
     if (pieces !== undefined) {
@@ -214,21 +228,24 @@ async function contentPayload(
       return { response: inPayload(response, crc), payload: pieces.map(({ bytes }) => bytes) };
     }
   }
-  return { response: { ...response, map, mapBytes, ...placed }, payload: [] };
+  response.map = map;
+  response.mapBytes = mapBytes;
+  if (placed !== undefined) response.places = placed;
+  return { response, payload: [] };
 }
 
 /** Where the first extent's bytes can be read; they never change, since the inode is sealed. */
 async function place(
   { local }: NamespaceContext,
   { extents: [extent], layouts }: ContentMap,
-): Promise<{ places?: StorePlaces }> {
+): Promise<StorePlaces | undefined> {
   if (local?.directory === undefined || extent === undefined || extent.inline !== undefined)
-    return {};
+    return undefined;
   const { chunkBytes } = layouts[extent.layout] as Layout;
   const { offset, length } = extent;
   const run = { blob: id<BlobId>(extent.blob), chunkBytes, offset, length };
   const places = await placesOf(local.chunks, local.target, run);
-  return { places: { directory: local.directory, places } };
+  return { directory: local.directory, places };
 }
 
 interface Piece {
