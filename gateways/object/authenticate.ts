@@ -3,8 +3,9 @@
 // anybody write).
 
 import type { Principal } from '../../core/model/objects/types.ts';
-import type { IdentityStore } from '../../core/model/identities/types.ts';
+import type { Identity, IdentityStore } from '../../core/model/identities/types.ts';
 import { parseAuthorization } from '../../protocols/s3/authorization.ts';
+import type { SignedRequest } from '../../protocols/s3/credential.ts';
 import { S3Error } from '../../protocols/s3/errors.ts';
 import type { PayloadMode } from '../../protocols/s3/payload-mode.ts';
 import type { RawRequest } from '../../protocols/s3/raw-request.ts';
@@ -32,16 +33,29 @@ export class Authenticator {
     this.options = options;
   }
 
-  /** @throws S3Error AccessDenied for anonymous requests, and what `verifySignature` returns */
-  async authenticate(request: RawRequest): Promise<Caller> {
-    const { identities, regions, keys } = this.options;
+  /** At once when the access key was looked up lately.
+   *  @throws S3Error AccessDenied for anonymous requests, and what `verifySignature` returns */
+  authenticate(request: RawRequest): Caller | Promise<Caller> {
+    const { identities } = this.options;
     const claim = parseAuthorization(request);
     if (!claim.ok) throw claim.error;
     const parsed = claim.value;
     if (parsed.kind === 'anonymous') throw new S3Error('AccessDenied');
     // Nobody issues temporary credentials yet, so that no token can be right.
     if (parsed.sessionToken !== undefined) throw new S3Error('InvalidToken');
-    const identity = await identities.byAccessKey(parsed.accessKey);
+    const cached = identities.cached?.(parsed.accessKey);
+    if (cached !== undefined) return this.verify(request, parsed, cached);
+    return identities
+      .byAccessKey(parsed.accessKey)
+      .then((identity) => this.verify(request, parsed, identity));
+  }
+
+  private verify(
+    request: RawRequest,
+    parsed: SignedRequest,
+    identity: Identity | undefined,
+  ): Caller {
+    const { regions, keys } = this.options;
     const nowMs = this.options.nowMs();
     const secretKey = identity?.secretKey;
     const verified = verifySignature({ request, parsed, secretKey, nowMs, regions, keys });

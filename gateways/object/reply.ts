@@ -5,6 +5,8 @@ export interface ReplyContent {
   readonly lengthBytes: number;
   /** A piece is valid until the next one is pulled. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** All of it, when it is in memory already; `chunks` has the same bytes. */
+  readonly whole?: Uint8Array | undefined;
   /** Stops reading; called in any case, also after the end. */
   cancel(): void;
 }

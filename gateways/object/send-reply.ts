@@ -29,12 +29,19 @@ export async function sendReply(
     if (exchange.isGone) return;
     const unread = unreadBody(exchange);
     if (options.lastOfConnection || unread !== 'none') response.shouldKeepAlive = false;
-    const headers = [...options.common, ...reply.headers];
+    const headers = options.common.concat(reply.headers);
+    // What leaves at once waits for nothing: a small answer costs no promise of its own.
     if (reply.late !== undefined) await sendLate(exchange, reply, headers, options.lateBeatMs);
-    else if (reply.content !== undefined)
-      await sendContent(exchange, reply.status, headers, reply.content);
-    else await sendDocument(exchange, reply, headers, unread === 'coming');
-    await flushed(exchange);
+    else if (reply.content !== undefined) {
+      const { whole, lengthBytes } = reply.content;
+      if (whole?.length === lengthBytes && lengthBytes <= doorLimits.endBytesMax)
+        sendWhole(exchange, reply.status, headers, whole);
+      else await sendContent(exchange, reply.status, headers, reply.content);
+    } else {
+      const lingering = sendDocument(exchange, reply, headers, unread === 'coming');
+      if (lingering !== undefined) await lingering;
+    }
+    if (!isOut(exchange)) await flushed(exchange);
   } finally {
     reply.content?.cancel();
   }
@@ -49,12 +56,13 @@ function unreadBody(exchange: Exchange): 'none' | 'held' | 'coming' {
   return length <= doorLimits.skipBytesMax ? 'none' : 'coming';
 }
 
-async function sendDocument(
+/** @returns what a client that still sends is waited for */
+function sendDocument(
   exchange: Exchange,
   { status, body }: Reply,
   headers: string[],
   linger: boolean,
-): Promise<void> {
+): Promise<void> | undefined {
   const { response } = exchange;
   if (body === undefined) {
     if (status === 200 && exchange.request.method !== 'HEAD') headers.push('Content-Length', '0');
@@ -67,12 +75,22 @@ async function sendDocument(
     exchange.sentBytes += bytes.length;
     if (!linger) {
       response.end(bytes);
-      return;
+      return undefined;
     }
     response.write(bytes);
   }
-  if (linger) await readOver(exchange);
+  if (linger) return readOver(exchange).then(() => void response.end());
   response.end();
+  return undefined;
+}
+
+/** Content that is in memory: head and content in one write. */
+function sendWhole(exchange: Exchange, status: number, headers: string[], whole: Uint8Array): void {
+  const { response } = exchange;
+  headers.push('Content-Length', String(whole.length));
+  response.writeHead(status, headers);
+  exchange.sentBytes += whole.length;
+  response.end(whole);
 }
 
 /** Reads the body over until its end, or until the client had its chance to see the answer. */
@@ -143,13 +161,16 @@ async function writePiece(exchange: Exchange, piece: Uint8Array): Promise<boolea
   return true;
 }
 
+/** Nearly always: the kernel took it at once. */
+function isOut({ request: { socket }, response }: Exchange): boolean {
+  if (response.writableFinished || socket.destroyed) return true;
+  return response.socket !== null && socket.writableLength === 0;
+}
+
 /** Until the whole answer left this process: a client that does not read its end is a stalled one, too. */
 async function flushed(exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const { socket } = request;
-  if (response.writableFinished || socket.destroyed) return;
-  // Nearly always: the kernel took it at once.
-  if (response.socket !== null && socket.writableLength === 0) return;
   exchange.awaitsReader = true;
   await new Promise<void>((resolve) => {
     const done = (): void => {

@@ -28,6 +28,11 @@ export class IdentityClient implements IdentityStore {
     this.clock = clock;
   }
 
+  cached(accessKey: string): Identity | undefined {
+    const known = this.known.get(accessKey);
+    return known !== undefined && this.clock.now() < known.untilMs ? known.identity : undefined;
+  }
+
   async byAccessKey(accessKey: string): Promise<Identity | undefined> {
     if (accessKey.length > limits.accessKeyBytesMax) return undefined;
     const cached = this.known.get(accessKey) ?? this.unknown.get(accessKey);

@@ -22,6 +22,8 @@ export interface NewIdentity {
 }
 
 export interface IdentityStore {
+  /** What `byAccessKey` would answer from memory; undefined when it has to ask. */
+  cached?(accessKey: string): Identity | undefined;
   /** Cached for a few seconds; undefined when no identity has the key. */
   byAccessKey(accessKey: string): Promise<Identity | undefined>;
   /** @throws IDENTITY_EXISTS, INVALID_ARGUMENT, LIMIT_EXCEEDED */

@@ -4,6 +4,7 @@
 import { crc32c } from '../../base/crc32c.ts';
 import { CoreError } from '../../base/errors.ts';
 import { type BlobId, id } from '../../base/ids.ts';
+import { limits } from '../../base/limits.ts';
 import type { MessageOf } from '../../base/message.ts';
 import type { BlobClient, BlobRun, ReadHold, ReadLease } from '../../client/types.ts';
 import { type openObject, readMap } from '../../meta/calls.ts';
@@ -28,6 +29,8 @@ export interface ContentSources {
 
 export interface OpenContent {
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** All of it, when it came with the answer; not when its memory is to be given back. */
+  readonly whole?: Uint8Array | undefined;
   cancel(): void;
 }
 
@@ -41,7 +44,8 @@ export function openContent(
     if (opened.inPayload && crc32c(payload) !== opened.payloadCrc32c) {
       throw new CoreError('CORRUPT', 'content changed between the store and the gateway');
     }
-    return { chunks: once(payload, release), cancel: () => undefined };
+    const whole = payload.length <= limits.rpcSmallBytes ? payload : undefined;
+    return { chunks: once(payload, release), whole, cancel: () => undefined };
   }
   const hold = sources.lease.hold(opened.epoch);
   let cancelled = false;

@@ -185,6 +185,8 @@ export interface ObjectContent extends ObjectHead {
    *  is pulled: its memory is used again. The iterator's `return` (a
    *  `break`, or `cancel`) stops reading and frees everything. @throws CORRUPT, UNAVAILABLE in the middle */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** All of it, when it came with the answer and its memory is nobody else's; `chunks` has the same bytes. */
+  readonly whole?: Uint8Array | undefined;
   cancel(): void;
 }
 

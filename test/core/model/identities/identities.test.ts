@@ -205,9 +205,12 @@ describe('identity client', () => {
     await Promise.all(Array.from({ length: 50 }, () => client.byAccessKey(accessKey)));
     await client.byAccessKey(accessKey);
     assert.equal(lookups(), 1);
+    assert.equal(client.cached(accessKey), await client.byAccessKey(accessKey));
+    assert.equal(client.cached('nobody'), undefined);
     await store.remove('alice');
     assert.notEqual(await client.byAccessKey(accessKey), undefined);
     clock.advance(limits.identityCacheMs);
+    assert.equal(client.cached(accessKey), undefined);
     assert.equal(await client.byAccessKey(accessKey), undefined);
     assert.equal(lookups(), 2);
   });
