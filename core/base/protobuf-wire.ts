@@ -182,6 +182,24 @@ export class WireReader {
     return this.bytes.toString('utf8', from, this.at);
   }
 
+  /** A string that is often `before`, which is then the answer: nothing is made. */
+  stringLike(before: string): string {
+    const from = this.skip(this.varint());
+    const { at, bytes } = this;
+    if (at - from !== before.length) return bytes.toString('utf8', from, at);
+    for (let index = 0; index < before.length; index++) {
+      const byte = bytes[from + index] as number;
+      // One byte is one character in ASCII alone.
+      if (byte > 0x7f || byte !== before.charCodeAt(index)) return bytes.toString('utf8', from, at);
+    }
+    return before;
+  }
+
+  /** Passes over the bytes of a string, bytes or a message. */
+  pass(): void {
+    this.skip(this.varint());
+  }
+
   /** Everything up to `leave` is an embedded message. @returns what `leave` needs */
   enter(): number {
     const outer = this.end;

@@ -14,8 +14,8 @@ export interface ReplyContent {
 export interface Reply {
   readonly status: number;
   readonly headers: readonly string[];
-  /** A document; absent for none. */
-  readonly body?: string;
+  /** A document, encoded where it is long; absent for none. */
+  readonly body?: string | Buffer;
   /** An object's bytes, streamed. */
   readonly content?: ReplyContent;
   /** The document comes later, without its XML declaration; never rejects. */
@@ -24,7 +24,7 @@ export interface Reply {
 
 export const xmlType: readonly string[] = ['Content-Type', 'application/xml'];
 
-export function xmlReply(document: string, headers: readonly string[] = []): Reply {
+export function xmlReply(document: string | Buffer, headers: readonly string[] = []): Reply {
   return { status: 200, headers: [...xmlType, ...headers], body: document };
 }
 

@@ -69,7 +69,7 @@ function sendDocument(
     response.writeHead(status, headers);
     if (linger) response.flushHeaders();
   } else {
-    const bytes = Buffer.from(body, 'utf8');
+    const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
     headers.push('Content-Length', String(bytes.length));
     response.writeHead(status, headers);
     exchange.sentBytes += bytes.length;

@@ -1,6 +1,7 @@
 // Answers of the listing calls: ListBuckets, ListObjects v1 and v2, ListObjectVersions, ListMultipartUploads,
 // ListParts. Element order is that of S3. Names are encoded only when the client asked for it.
 
+import type { Buffer } from 'node:buffer';
 import { equalBytes } from '../../core/base/bytes.ts';
 import {
   type Checksum,
@@ -17,13 +18,13 @@ import {
   type ListedVersion,
   type Owner,
   RowElements,
-  contents,
   encoderOf,
   owner,
   summary,
   text,
 } from './listing-rows.ts';
-import { element, isXmlText, leaf, leafIf, xmlDocument } from './xml-writer.ts';
+import { ObjectRows } from './object-rows.ts';
+import { documentStart, element, isXmlText, leaf, leafIf, xmlDocument } from './xml-writer.ts';
 
 interface Page<Item> {
   readonly objects: readonly Item[];
@@ -77,6 +78,23 @@ function echo(parameters: ListParameters, encode: Encode): string {
   );
 }
 
+/** Of a listing's row with a short key: room to begin with, more is made where it is needed. */
+const rowBytesTypical = 320;
+const restBytesTypical = 2048;
+
+/** A listing of objects around its rows. */
+function objectsDocument(
+  page: Page<ListedObject>,
+  before: string,
+  options: { readonly urlEncoding: boolean; readonly owner: boolean },
+): Buffer {
+  const rows = new ObjectRows(rowBytesTypical * page.objects.length + restBytesTypical, options);
+  rows.xml(documentStart('ListBucketResult')).xml(before);
+  for (const object of page.objects) rows.row(object);
+  rows.xml(commonPrefixes(page.commonPrefixes, encoderOf(options))).xml('</ListBucketResult>');
+  return rows.finish();
+}
+
 export interface ListObjectsAnswer {
   readonly bucket: string;
   readonly parameters: ListParameters;
@@ -86,23 +104,22 @@ export interface ListObjectsAnswer {
 
 /** Version 1. NextMarker is there only with a delimiter: without one the last key serves. The prefix is not
  *  encoded (botocore does not decode it here, though it does in version 2), unless XML could not hold it. */
-export function listObjectsDocument(answer: ListObjectsAnswer): string {
+export function listObjectsDocument(answer: ListObjectsAnswer): Buffer {
   const { parameters, page } = answer;
   const encode = encoderOf(parameters);
   const next =
     page.next !== undefined && parameters.delimiter !== '' ? encode(text(page.next)) : undefined;
   const prefix = isXmlText(parameters.prefix) ? parameters.prefix : encode(parameters.prefix);
-  return xmlDocument(
-    'ListBucketResult',
+  return objectsDocument(
+    page,
     leaf('Name', answer.bucket) +
       leaf('Prefix', prefix) +
       leaf('Marker', encode(answer.marker)) +
       leafIf('NextMarker', next) +
       leaf('MaxKeys', parameters.maxKeys) +
       echo(parameters, encode) +
-      leaf('IsTruncated', page.next !== undefined) +
-      contents(page.objects, encode, true) +
-      commonPrefixes(page.commonPrefixes, encode),
+      leaf('IsTruncated', page.next !== undefined),
+    { urlEncoding: parameters.urlEncoding, owner: true },
   );
 }
 
@@ -117,11 +134,11 @@ export interface ListObjectsV2Answer {
   readonly fetchOwner: boolean;
 }
 
-export function listObjectsV2Document(answer: ListObjectsV2Answer): string {
+export function listObjectsV2Document(answer: ListObjectsV2Answer): Buffer {
   const { parameters, page, startAfter } = answer;
   const encode = encoderOf(parameters);
-  return xmlDocument(
-    'ListBucketResult',
+  return objectsDocument(
+    page,
     leaf('Name', answer.bucket) +
       leaf('Prefix', encode(parameters.prefix)) +
       leafIf('ContinuationToken', answer.continuationToken) +
@@ -130,9 +147,8 @@ export function listObjectsV2Document(answer: ListObjectsV2Answer): string {
       leaf('KeyCount', page.objects.length + page.commonPrefixes.length) +
       leaf('MaxKeys', parameters.maxKeys) +
       echo(parameters, encode) +
-      leaf('IsTruncated', page.next !== undefined) +
-      contents(page.objects, encode, answer.fetchOwner) +
-      commonPrefixes(page.commonPrefixes, encode),
+      leaf('IsTruncated', page.next !== undefined),
+    { urlEncoding: parameters.urlEncoding, owner: answer.fetchOwner },
   );
 }
 

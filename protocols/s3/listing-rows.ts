@@ -1,5 +1,5 @@
-// Rows of the listings of objects and versions. A page has a thousand of them, so that here one template makes a
-// row, and what neighbours share is made once.
+// What the rows of listings are made of: values, names as the client asked for them, and for versions elements that
+// neighbours share, made once a page. The rows of objects are in object-rows.ts.
 
 import { asBuffer } from '../../core/base/bytes.ts';
 import { type ChecksumAlgorithm, type ChecksumType } from './checksums.ts';
@@ -31,8 +31,8 @@ export interface ListedVersion extends ListedObject {
 
 export type Encode = (name: string) => string;
 const verbatim: Encode = (name) => name;
-export const encoderOf = (parameters: ListParameters): Encode =>
-  parameters.urlEncoding ? urlEncode : verbatim;
+export const encoderOf = ({ urlEncoding }: Pick<ListParameters, 'urlEncoding'>): Encode =>
+  urlEncoding ? urlEncode : verbatim;
 
 export function text(bytes: Uint8Array): string {
   return asBuffer(bytes).toString('utf8');
@@ -75,21 +75,6 @@ export class RowElements {
     }
     return this.classElement;
   }
-}
-
-export function contents(
-  objects: readonly ListedObject[],
-  encode: Encode,
-  withOwner: boolean,
-): string {
-  const elements = new RowElements();
-  let out = '';
-  for (const object of objects) {
-    const who = withOwner ? elements.owner(object.owner) : '';
-    const key = escapeXml(encode(text(object.key)));
-    out += `<Contents><Key>${key}</Key>${summary(object, elements)}${who}${elements.storageClass(object.storageClass)}</Contents>`;
-  }
-  return out;
 }
 
 export function summary(object: ListedObject, elements: RowElements): string {

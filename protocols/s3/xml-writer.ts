@@ -57,7 +57,12 @@ export function element(name: string, content: string): string {
 
 /** A document of the S3 namespace. */
 export function xmlDocument(root: string, content: string): string {
-  return `${declaration}<${root} xmlns="${namespace}">${content}</${root}>`;
+  return `${documentStart(root)}${content}</${root}>`;
+}
+
+/** Its beginning; `</root>` ends it. */
+export function documentStart(root: string): string {
+  return `${declaration}<${root} xmlns="${namespace}">`;
 }
 
 /** Error documents carry no namespace. */

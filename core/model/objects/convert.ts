@@ -113,8 +113,7 @@ export function fromUpload(upload: m.UploadInfo): UploadInfo {
   };
 }
 
-/** As above: a page has a thousand. */
-export function fromListed(listed: m.ListedObject, bucketOwner: m.Owner): ListedObject {
+function fromListed(listed: m.ListedObject, bucketOwner: m.Owner): ListedObject {
   const { checksumAlgorithm, checksumType } = listed;
   const shown: ListedObject = {
     key: listed.key,

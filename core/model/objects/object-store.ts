@@ -10,6 +10,7 @@ import type { Call, RpcClient } from '../../rpc/call.ts';
 import { type OpenContent, type Opened, type OpenedObject, openContent } from './content-reader.ts';
 import { storeContent } from './content-writer.ts';
 import * as convert from './convert.ts';
+import { decodeListedPage } from './listed-page.ts';
 import type { HashContent } from './hash-content.ts';
 import { checksumOfContent, md5OfContent } from './hash-content.ts';
 import {
@@ -294,10 +295,9 @@ class RpcObjectStore implements ObjectStore {
   }
 
   async list(who: Principal, request: ListRequest): Promise<ListPage<ListedObject>> {
-    const page = await this.askPage(calls.listObjects, { who, ...request }, m.ListPage);
-    const objects = page.objects.map((listed) => convert.fromListed(listed, page.bucketOwner));
-    const { commonPrefixes, next } = page;
-    return next === undefined ? { objects, commonPrefixes } : { objects, commonPrefixes, next };
+    return decodeListedPage(
+      (await this.parts.rpc.call(calls.listObjects, { who, ...request })).payload,
+    );
   }
 
   async listVersions(
