@@ -76,7 +76,7 @@ export interface OpenChunkStore extends ChunkStorePlace {
   readonly targets?: readonly TargetId[];
   readonly tuning?: StoreTuning;
   /** The index holds many changes in memory: run `journal.checkpoint()`. */
-  readonly onLarge?: () => void;
+  readonly onLarge?: () => Promise<void> | undefined;
   /** Bytes of rows of others that wait behind the journal for room on the same file system. */
   readonly pendingBytes?: () => number;
 }

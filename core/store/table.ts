@@ -30,8 +30,10 @@ export interface TableOptions {
   /** Goes before every key; at least one byte, not 0 first: those keys are the tables' summaries. */
   readonly prefix: Uint8Array;
   readonly events: Events;
-  /** The overlay passed a limit: ask the journal for a checkpoint. Called again only after a flush. */
-  readonly onLarge?: () => void;
+  /** The overlay passed a limit: ask the journal for a checkpoint. Called again when that has ended and the overlay is
+   *  large still or again: the checkpoint may have been a running one, which flushed before. Undefined: nobody
+   *  to ask yet. */
+  readonly onLarge?: () => Promise<void> | undefined;
   readonly overlayBytesMax?: number;
   readonly cacheBytesMax?: number;
 }
@@ -53,7 +55,7 @@ export class JournaledTable implements Table {
   private readonly flusher: TableFlusher;
   private readonly cache: RowCache;
   private readonly overlayBytesMax: number;
-  private readonly onLarge: () => void;
+  private readonly onLarge: () => Promise<void> | undefined;
 
   private active = new Overlay();
   /** Being written to the Kv; still the newest state of its keys unless `active` knows better. */
@@ -61,7 +63,8 @@ export class JournaledTable implements Table {
   /** Grows when `frozen` is dropped: a Kv read that began before may have missed what was in it. */
   private drops = 0;
   private flushing: Promise<void> = Promise.resolve();
-  private largeReported = false;
+  /** A checkpoint was asked for and has not ended. */
+  private asked = false;
   private applied = 0;
 
   /** Use `openTable`. */
@@ -83,9 +86,31 @@ export class JournaledTable implements Table {
     this.applied = number;
     for (const { key, value } of mutations)
       this.active.set(asBuffer(key).toString('latin1'), value ?? null);
-    if (this.largeReported || !this.isLarge) return;
-    this.largeReported = true;
-    this.onLarge();
+    this.askWhenLarge();
+  }
+
+  /** @param inVain the last checkpoint that was asked for ended without a flush */
+  private askWhenLarge(inVain = false): void {
+    if (this.asked || !this.isLarge) return;
+    const checkpoint = this.onLarge();
+    if (checkpoint === undefined) return;
+    this.asked = true;
+    void this.askAgainAfter(checkpoint, inVain);
+  }
+
+  private async askAgainAfter(checkpoint: Promise<void>, inVain: boolean): Promise<void> {
+    const { drops } = this;
+    // The journal told everybody why it failed.
+    const ended = await checkpoint.then(
+      () => true,
+      () => false,
+    );
+    this.asked = false;
+    if (!ended) return;
+    // Without a flush it was a running one that had flushed before. Twice in a row it is one that does nothing:
+    // the next change asks.
+    const flushed = drops !== this.drops;
+    if (flushed || !inVain) this.askWhenLarge(!flushed);
   }
 
   /** Too much to hold, or too much for a range to read past. */
@@ -122,7 +147,6 @@ export class JournaledTable implements Table {
     await this.flusher.write(frozen, through, (text, value) => this.cache.set(text, value));
     this.frozen = undefined;
     this.drops++;
-    this.largeReported = false;
   }
 
   // --- reads -------------------------------------------------------------------------------------

@@ -283,7 +283,7 @@ async function recover(
   let journal: DiskJournal | undefined;
   let table: JournaledTable | undefined;
   // A full overlay asks for a checkpoint; during replay there is nobody to ask yet.
-  const onLarge = (): void => void journal?.checkpoint().catch(() => undefined);
+  const onLarge = (): Promise<void> | undefined => journal?.checkpoint();
   const chunks = await openChunkStore({
     disk,
     kv: index,

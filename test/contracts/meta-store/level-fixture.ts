@@ -38,7 +38,7 @@ export async function openLevelStore(parts: LevelParts): Promise<OpenedLevelStor
     prefix: Buffer.from('m'),
     events: silentEvents,
     // Its failure takes the journal offline, which is where it is reported.
-    onLarge: () => void journal?.checkpoint().catch(() => undefined),
+    onLarge: () => journal?.checkpoint(),
     ...(parts.overlayBytesMax === undefined ? {} : { overlayBytesMax: parts.overlayBytesMax }),
   });
   const level = makeLevelMetaStore({ table, clock, rng: simRng('meta'), events: silentEvents });

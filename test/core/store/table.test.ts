@@ -275,19 +275,55 @@ describe('journaled table', () => {
 
   test('asks for a checkpoint once when the overlay is large', async () => {
     let asked = 0;
-    const table = await open(new SimKv(), { overlayBytesMax: 2000, onLarge: () => asked++ });
-    for (let index = 0; index < 50; index++)
-      table.apply(number(index + 1), [put(`key ${index}`, 'x'.repeat(100))]);
+    let next = 1;
+    let end: (() => void) | undefined;
+    const onLarge = (): Promise<void> => {
+      asked++;
+      return new Promise((resolve) => (end = resolve));
+    };
+    const table = await open(new SimKv(), { overlayBytesMax: 2000, onLarge });
+    const write = (): void => {
+      for (let index = 0; index < 50; index++)
+        table.apply(number(next++), [put(`key ${index}`, 'x'.repeat(100))]);
+    };
+    const ended = (): Promise<void> => {
+      end?.();
+      return drained();
+    };
+    write();
     assert.equal(asked, 1);
-    await table.flush(number(51));
-    for (let index = 0; index < 50; index++)
-      table.apply(number(index + 51), [put(`key ${index}`, 'y'.repeat(100))]);
+    await table.flush(number(next));
+    await ended();
+    assert.equal(asked, 1);
+    write();
+    assert.equal(asked, 2);
+    // Large again before the checkpoint has ended: nobody else would ask once it has.
+    await table.flush(number(next));
+    write();
+    assert.equal(asked, 2);
+    await ended();
+    assert.equal(asked, 3);
+    // This one flushed nothing.
+    await ended();
+    assert.equal(asked, 4);
+    await ended();
+    assert.equal(asked, 4, 'nor does asking again help');
+    write();
+    assert.equal(asked, 5);
+  });
+
+  test('a change before there is a journal asks nobody, and the next one asks again', async () => {
+    let asked = 0;
+    const onLarge = (): undefined => void asked++;
+    const table = await open(new SimKv(), { overlayBytesMax: 10, onLarge });
+    table.apply(number(1), [put('key', 'value')]);
+    table.apply(number(2), [put('key', 'value')]);
     assert.equal(asked, 2);
   });
 
   test('asks for a checkpoint when many rows are hidden by removals', async () => {
     let asked = 0;
-    const table = await open(new SimKv(), { onLarge: () => asked++ });
+    const table = await open(new SimKv(), { onLarge: () => void asked++ });
     const removals = Array.from({ length: limits.tableRemovalsMax }, (_, at) => del(`key ${at}`));
     table.apply(number(1), removals);
     table.apply(number(2), [del('key 0'), put('key 1', 'put again'), del('another')]);
