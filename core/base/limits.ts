@@ -87,6 +87,10 @@ export const limits = {
   /** Rows read from the store or written back to it that are kept for the next read: some ten thousand objects
    *  of 4 KiB with their content. One that is not there costs as much as all the rest of a small read. */
   tableCacheBytesMax: 128 * MiB,
+  /** Removals in one part of a table before it is compacted: a range passes so many in a millisecond. */
+  tableCompactRowsMin: 8192,
+  /** Stored bytes that one compaction rewrites, more only when a single part has them: a second of `level`'s thread. */
+  tableCompactBytesMax: 64 * MiB,
   /** One synced batch of a flush. */
   tableBatchRowsMax: 500,
   tableBatchBytesMax: 1 * MiB,

@@ -33,5 +33,10 @@ export interface Kv {
   /** Atomic. With `sync` the batch is durable when it returns; earlier unsynced ones may still be lost
    *  (LevelDB starts a new log file without syncing the old one). */
   batch(mutations: readonly KvMutation[], options: { sync: boolean }): Promise<void>;
+  /** About the bytes that are stored of keys in [from, to], removed rows that still take room included. */
+  storedBytes(from: Uint8Array, to: Uint8Array): Promise<number>;
+  /** Makes removed rows of keys in [from, to] cost nothing any more, beside reads and writes. Takes seconds for a large
+   *  part. */
+  compact(from: Uint8Array, to: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import { prefixEnd } from '../base/bytes.ts';
 import { limits } from '../base/limits.ts';
 import type { Events } from '../env/events.ts';
 import type { Kv, KvMutation } from '../env/kv.ts';
+import { TableCompaction } from './table-compaction.ts';
 import type { Overlay, OverlayValue } from './table-overlay.ts';
 import { changeSummary, decodeRow, decodeSummary, emptySummary } from './table-row.ts';
 import { encodeRow, encodeSummary, kvKey } from './table-row.ts';
@@ -50,6 +51,7 @@ interface Scan {
 export class TableFlusher {
   private readonly options: FlusherOptions;
   private readonly summaryKey: Buffer;
+  readonly compaction: TableCompaction;
   /** Of what the Kv holds; undefined when the stored one is damaged. */
   private summary: TableSummary | undefined = emptySummary;
   /** Pages of a scan and batches of a flush take turns, so that a scan sees a batch whole or not at all. */
@@ -60,6 +62,7 @@ export class TableFlusher {
   constructor(options: FlusherOptions) {
     this.options = options;
     this.summaryKey = Buffer.concat([Buffer.alloc(1), options.prefix]);
+    this.compaction = new TableCompaction(options.kv, options.prefix);
   }
 
   async open(): Promise<void> {
@@ -67,6 +70,7 @@ export class TableFlusher {
     this.summary = row === undefined ? emptySummary : decodeSummary(this.summaryKey, row);
     if (this.summary === undefined)
       this.options.events.emit('error', 'table-summary-damaged', { table: this.options.name });
+    await this.compaction.open();
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -117,16 +121,21 @@ export class TableFlusher {
     const batch: KvMutation[] = [];
     let summary = this.summary === undefined ? undefined : { ...this.summary, through };
     let found = this.scan?.found;
-    for (const [index, { value }] of rows.entries()) {
+    for (const [index, { text, value }] of rows.entries()) {
       const key = keys[index] as Buffer;
+      const old = before[index];
       const row = value === null ? undefined : encodeRow(key, value);
+      if (row === undefined && old !== undefined) this.compaction.removed(text, old);
       batch.push({ key, value: row });
-      if (summary !== undefined) summary = changeSummary(summary, before[index], row);
+      if (summary !== undefined) summary = changeSummary(summary, old, row);
       if (this.scan !== undefined && found !== undefined && Buffer.compare(key, this.scan.next) < 0)
-        found = changeSummary(found, before[index], row);
+        found = changeSummary(found, old, row);
     }
     if (summary !== undefined)
       batch.push({ key: this.summaryKey, value: encodeSummary(this.summaryKey, summary) });
+    // The last batch of a flush names a new record; once a flush is often enough for an estimate.
+    const removals = through === this.through ? undefined : this.compaction.mutation();
+    if (removals !== undefined) batch.push(removals);
     await kv.batch(batch, { sync: true });
     this.summary = summary;
     if (this.scan !== undefined && found !== undefined) this.scan.found = found;

@@ -14,6 +14,7 @@ import type { Events } from '../env/events.ts';
 import { notNow } from '../env/kv.ts';
 import type { Kv, KvEntry, KvMutation, KvRange } from '../env/kv.ts';
 import { RowCache } from './table-cache.ts';
+import type { CompactionReport } from './table-compaction.ts';
 import { TableFlusher } from './table-flush.ts';
 import type { TableCheck } from './table-flush.ts';
 import { RowLoader } from './table-load.ts';
@@ -48,7 +49,7 @@ export async function openTable(options: TableOptions): Promise<JournaledTable> 
 }
 
 export class JournaledTable implements Table {
-  private readonly name: string;
+  readonly name: string;
   private readonly kv: Kv;
   private readonly loader: RowLoader;
   private readonly prefix: Buffer;
@@ -232,6 +233,12 @@ export class JournaledTable implements Table {
       'CORRUPT',
       `row ${hex} of table ${this.name} does not match its checksum; run lampyr fsck`,
     );
+  }
+
+  /** A bounded piece of the work that removals leave in the Kv, beside reads and flushes: call every few seconds, again at
+   *  once while it answers a report. One step at a time. */
+  async compactStep(): Promise<CompactionReport | undefined> {
+    return this.flusher.compaction.step();
   }
 
   // --- checks ------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ import { openIdentities } from '../../core/model/identities/identities.ts';
 import { registerIdentityCalls } from '../../core/model/identities/service.ts';
 import { RpcServer } from '../../core/rpc/server.ts';
 import type { RoleToken, RootIdentity } from '../roles/role.ts';
-import { StoreMaintenance } from './background.ts';
+import { compactTables, maintainStore } from './background.ts';
+import type { BackgroundWork } from './background.ts';
 import { CoreData, corePaths } from './core-data.ts';
 import type { CoreStorage } from './core-data.ts';
 import { registerOperatorService } from './operator-service.ts';
@@ -45,7 +46,7 @@ export class Core {
   readonly namespace: NamespaceService;
   readonly rpc: RpcServer;
   private readonly options: CoreOptions;
-  private readonly maintenance: StoreMaintenance;
+  private readonly background: readonly BackgroundWork[];
 
   private constructor(
     options: CoreOptions,
@@ -56,7 +57,11 @@ export class Core {
     this.namespace = parts.namespace;
     this.rpc = parts.rpc;
     const { clock = nodeClock, events } = options;
-    this.maintenance = new StoreMaintenance(this.data.chunks, clock, events);
+    const { chunks, metaTable } = this.data;
+    this.background = [
+      maintainStore(chunks, clock, events),
+      compactTables([metaTable, chunks.parts.table], clock, events),
+    ];
   }
 
   /** Recovers the data and serves. @throws CoreError DISK_REFUSED, VERSION_UNSUPPORTED, CORRUPT, DISK_FULL */
@@ -85,7 +90,7 @@ export class Core {
   /** Finishes the requests that run, writes everything through and lets go of the data. */
   async close(): Promise<void> {
     await this.rpc.close();
-    await this.maintenance.stop();
+    await Promise.all(this.background.map((work) => work.stop()));
     try {
       await this.namespace.close();
     } catch (error) {

@@ -18,6 +18,8 @@ const shown = (entries: readonly KvEntry[]): string[] =>
     [name, value].map((part) => Buffer.from(part).toString('latin1')).join('='),
   );
 
+const numbered = (index: number): string => String(index).padStart(6, '0');
+
 const textOf = (value: Uint8Array | undefined): string | undefined =>
   value === undefined ? undefined : Buffer.from(value).toString('latin1');
 
@@ -43,6 +45,27 @@ export function kvContract(name: string, make: () => Promise<KvFixture>): void {
         const many = await kv.getMany([key('c'), key('a'), key('b'), key('c')]);
         assert.deepEqual(many.map(textOf), ['3', undefined, '', '3']);
         assert.deepEqual(await kv.getMany([]), []);
+      }));
+
+    test('storedBytes grows with what is stored; compact changes nothing that is read', () =>
+      withKv(async (kv) => {
+        const rows = Array.from({ length: 4000 }, (_, index) =>
+          put(numbered(index), 'v'.repeat(500)),
+        );
+        await kv.batch(rows, { sync: true });
+        await kv.compact(key(numbered(0)), key(numbered(3999)));
+        const stored = await kv.storedBytes(key(numbered(0)), key(numbered(3999)));
+        assert.ok(stored > 10_000, String(stored));
+        assert.ok((await kv.storedBytes(key(numbered(0)), key(numbered(1000)))) < stored / 2);
+        const removed = rows.slice(0, 3900).map(({ key: at }) => ({ key: at, value: undefined }));
+        await kv.batch(removed, { sync: true });
+        await kv.compact(key(numbered(0)), key(numbered(3999)));
+        assert.ok((await kv.storedBytes(key(numbered(0)), key(numbered(3999)))) < stored / 4);
+        const left = await kv.range({ from: key('0'), to: key('9'), limit: 4000 });
+        assert.deepEqual(
+          left.map(([at]) => Buffer.from(at).toString('latin1')),
+          Array.from({ length: 100 }, (_, index) => numbered(3900 + index)),
+        );
       }));
 
     test('what getNow answers is what get does, also while a batch is on its way', () =>

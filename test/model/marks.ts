@@ -139,6 +139,7 @@ export const otherMarks: Readonly<Record<string, string>> = {
   'store.forgotEarly': 'test/core/meta/store/recent-writes.test.ts',
   'store.run': 'test/core/meta/store/recent-writes.test.ts',
   'store.tooOld': 'test/core/meta/store/optimistic-store.test.ts',
+  'table.compact': 'test/core/store/table-compaction.test.ts',
   'transact.committedBefore': 'test/core/meta/store/transact.test.ts',
   'transact.pause': 'test/core/meta/store/transact.test.ts',
   'unknown.quarantined': 'test/core/meta/janitor/janitor.test.ts',

@@ -134,6 +134,19 @@ export class SimKv implements Kv {
     this.apply(copies, options.sync);
   }
 
+  /** Removed rows take no room here. */
+  async storedBytes(from: Uint8Array, to: Uint8Array): Promise<number> {
+    await this.perform('storedBytes');
+    let stored = 0;
+    for (const key of this.seen.keysIn(text(from), `${text(to)}\0`))
+      stored += key.length + (this.seen.get(key)?.length ?? 0);
+    return stored;
+  }
+
+  compact(): Promise<void> {
+    return this.perform('compact');
+  }
+
   async close(): Promise<void> {
     await Promise.resolve();
   }

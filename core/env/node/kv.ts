@@ -15,6 +15,11 @@ import { ReadPace } from './read-pace.ts';
 
 type Store = Level<Buffer, Buffer>;
 
+interface NativeLevel {
+  approximateSize(from: Buffer, to: Buffer): Promise<number>;
+  compactRange(from: Buffer, to: Buffer): Promise<void>;
+}
+
 /** LevelDB's block cache and memtable. Hot rows are cached above, in the table. */
 const cacheBytes = 16 * 1024 * 1024;
 const writeBufferBytes = 8 * 1024 * 1024;
@@ -82,6 +87,19 @@ class LevelKv implements Kv {
       else batch.put(asBuffer(key), asBuffer(value));
     }
     return batch.write(options as object);
+  }
+
+  storedBytes(from: Uint8Array, to: Uint8Array): Promise<number> {
+    return this.native.approximateSize(asBuffer(from), asBuffer(to));
+  }
+
+  compact(from: Uint8Array, to: Uint8Array): Promise<void> {
+    return this.native.compactRange(asBuffer(from), asBuffer(to));
+  }
+
+  /** What the types of `level` do not name. */
+  private get native(): NativeLevel {
+    return this.store as unknown as NativeLevel;
   }
 
   async close(): Promise<void> {

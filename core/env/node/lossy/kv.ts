@@ -107,6 +107,14 @@ export class LossyKv implements Kv {
     if (this.unsyncedBytes > unsyncedBytesMax) await this.writeThrough();
   }
 
+  storedBytes(from: Uint8Array, to: Uint8Array): Promise<number> {
+    return this.kv.storedBytes(from, to);
+  }
+
+  compact(from: Uint8Array, to: Uint8Array): Promise<void> {
+    return this.kv.compact(from, to);
+  }
+
   private async writeThrough(): Promise<void> {
     const mutations = [...this.unsynced].map(([key, { value }]) => ({
       key: Buffer.from(key, 'latin1'),
