@@ -113,18 +113,25 @@ describe('direct reads', () => {
     await open({ clock: fastClock(10) });
     const traffic = new Traffic(objects);
     const before = directReads();
-    const endMs = nodeClock.now() + Number(process.env['LAMPYR_DIRECT_MS'] ?? 4000);
-    const running = (): boolean => nodeClock.now() < endMs;
+    const { counts } = traffic;
+    const { allocator } = core.data.chunks.parts;
+    const enough = (): boolean =>
+      counts.writes > 20 &&
+      counts.reads > 20 &&
+      allocator.freedCount > 10 &&
+      directReads() - before > counts.reads;
+    // Until there was enough of everything, however busy the machine is.
+    const leastMs = nodeClock.now() + Number(process.env['LAMPYR_DIRECT_MS'] ?? 2000);
+    const mostMs = leastMs + 60_000;
+    const running = (): boolean =>
+      nodeClock.now() < leastMs || (!enough() && nodeClock.now() < mostMs);
     await Promise.all([
       ...['a', 'b'].map((name) => traffic.write(name, running)),
       ...['c', 'd', 'e', 'f'].map((name) => traffic.read(name, running)),
     ]);
-    const { counts } = traffic;
-    const freed = core.data.chunks.parts.allocator.freedCount;
+    const freed = allocator.freedCount;
     context.diagnostic(JSON.stringify({ ...counts, freed, direct: directReads() - before }));
-    assert.ok(counts.writes > 20 && counts.reads > 20, 'traffic');
-    assert.ok(freed > 10, 'blocks were collected');
-    assert.ok(directReads() - before > counts.reads, 'reads went past the store');
+    assert.ok(enough(), 'traffic, blocks collected, reads past the store');
   });
 });
 
