@@ -3,7 +3,7 @@
 
 import type { ChainVer, ChunkId, TargetId } from '../base/ids.ts';
 import { type Chain, successorOf, tailOf } from '../chain/chain.ts';
-import type { Updates } from './updates.ts';
+import type { Operations } from './operations.ts';
 import {
   type ReadAnswer,
   type ReadRequest,
@@ -33,7 +33,7 @@ interface Read {
 export interface ReadsParts {
   readonly env: ReplicaEnv;
   readonly settings: ReplicaSettings;
-  readonly updates: Updates;
+  readonly operations: Operations;
   readonly self: TargetId;
   readonly incarnation: number;
 }
@@ -117,7 +117,7 @@ export class Reads {
     const alone = chain !== undefined && successorOf(chain, this.parts.self) === undefined;
     // Without a successor a pending update of this chain version was shown nowhere yet.
     if (pending === undefined || (alone && pending.assigned === chain.version)) show();
-    else this.parts.updates.whenResolved(chunk, show);
+    else this.parts.operations.whenResolved(chunk, show);
   }
 
   private serve(read: Read, row: ReplicaRow | undefined, which: 'committed' | 'pending'): void {

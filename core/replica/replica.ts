@@ -6,7 +6,10 @@ import type { TargetId } from '../base/ids.ts';
 import { type Chain, type PublicState, predecessorOf, successorOf } from '../chain/chain.ts';
 import { ChunkLocks } from './chunk-locks.ts';
 import { Filling } from './filling.ts';
+import { Forwarded } from './forwarded.ts';
+import { Head } from './head.ts';
 import { PredecessorGate, SuccessorLink } from './links.ts';
+import { Operations } from './operations.ts';
 import { Reads } from './reads.ts';
 import { Resync } from './resync.ts';
 import { digestOf } from './slices.ts';
@@ -22,7 +25,6 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from './types.ts';
-import { Updates } from './updates.ts';
 
 export interface ReplicaParts {
   readonly self: TargetId;
@@ -38,7 +40,9 @@ export class Replica {
   private readonly link: SuccessorLink;
   private readonly gate = new PredecessorGate();
   private readonly filling: Filling;
-  private readonly updates: Updates;
+  private readonly operations: Operations;
+  private readonly head: Head;
+  private readonly forwarded: Forwarded;
   private readonly reads: Reads;
   private readonly resync: Resync;
   private chain: Chain | undefined;
@@ -53,8 +57,11 @@ export class Replica {
     const { locks, link } = this;
     this.filling = new Filling({ env, locks });
     const { filling } = this;
-    this.updates = new Updates({ env, locks, link, filling, self });
-    this.reads = new Reads({ env, settings, updates: this.updates, self, incarnation });
+    this.operations = new Operations({ env, locks, link, self });
+    const { operations } = this;
+    this.head = new Head({ env, locks, operations, self });
+    this.forwarded = new Forwarded({ env, locks, operations, filling, self });
+    this.reads = new Reads({ env, settings, operations, self, incarnation });
     this.resync = new Resync({ env, settings, locks, link, self });
   }
 
@@ -85,17 +92,19 @@ export class Replica {
       env.persist({ kind: 'forget' }, () => {
         if (this.chain !== chain) return;
         this.forgotten = true;
-        this.updates.forgotten();
+        this.operations.forgotten();
         for (const run of this.early.splice(0)) run();
       });
     }
     this.filling.setChain(chain);
-    this.updates.setChain(chain, !this.forgotten);
+    this.forwarded.setChain(chain);
+    this.head.setChain(chain);
+    this.operations.setChain(chain, !this.forgotten);
     this.resync.setChain(chain);
   }
 
   update(request: UpdateRequest, reply: (answer: UpdateAnswer) => void): void {
-    this.updates.update(request, reply);
+    this.head.update(request, reply);
   }
 
   read(request: ReadRequest, reply: (answer: ReadAnswer) => void): void {
@@ -141,7 +150,7 @@ export class Replica {
     const { env, settings } = this.parts;
     switch (body.kind) {
       case 'forward':
-        this.updates.onForward(body, reply);
+        this.forwarded.receive(body, reply);
         return;
       case 'sync-rows':
         reply(this.snapshot(body));

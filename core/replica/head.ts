@@ -1,0 +1,121 @@
+// Updates of clients, at the head of the chain (design 4.2): it answers what is known by its tag, refuses what has no
+// effect whoever tries it, and assigns the next version to the rest.
+
+import type { ChainVer, TargetId, UpdateVer } from '../base/ids.ts';
+import { type Chain, headOf } from '../chain/chain.ts';
+import { admitUpdate } from './admission.ts';
+import type { ChunkLocks } from './chunk-locks.ts';
+import type { Operations } from './operations.ts';
+import type { ReplicaEnv, UpdateAnswer, UpdateBody, UpdateRequest } from './types.ts';
+
+type Reply = (answer: UpdateAnswer) => void;
+
+export interface HeadParts {
+  readonly env: ReplicaEnv;
+  readonly locks: ChunkLocks;
+  readonly operations: Operations;
+  readonly self: TargetId;
+}
+
+export class Head {
+  private readonly env: ReplicaEnv;
+  private readonly locks: ChunkLocks;
+  private readonly operations: Operations;
+  private readonly self: TargetId;
+  private chain: Chain | undefined;
+  /** Requests that are queued or run, by tag: a repeated one joins. */
+  private readonly running = new Map<string, Reply[]>();
+
+  constructor({ env, locks, operations, self }: HeadParts) {
+    this.env = env;
+    this.locks = locks;
+    this.operations = operations;
+    this.self = self;
+  }
+
+  /** Who waits is refused; repeated under the new version, the request finds its pending update, or its tag. */
+  setChain(chain: Chain): void {
+    this.chain = chain;
+    const waiting = [...this.running.values()].flat();
+    this.running.clear();
+    for (const reply of waiting) reply(this.refusal('routing'));
+  }
+
+  private refusal(refused: 'routing' | 'fenced' | 'busy'): UpdateAnswer {
+    return { ok: false, refused, chainVersion: (this.chain?.version ?? 0) as ChainVer };
+  }
+
+  update(request: UpdateRequest, reply: Reply): void {
+    const { chain } = this;
+    if (
+      chain === undefined ||
+      request.chainVersion !== chain.version ||
+      headOf(chain)?.id !== this.self
+    ) {
+      reply(this.refusal('routing'));
+      return;
+    }
+    if (!this.env.leaseHolds()) {
+      reply(this.refusal('fenced'));
+      return;
+    }
+    const { tag } = request;
+    const key = `${tag.session}/${tag.channel}/${tag.sequence}`;
+    const others = this.running.get(key);
+    if (others !== undefined) {
+      others.push(reply);
+      return;
+    }
+    this.running.set(key, [reply]);
+    this.queue(request, (answer) => {
+      const waiting = this.running.get(key) ?? [];
+      this.running.delete(key);
+      // The end of the request: what was done without a lease is not said to be done.
+      const said = answer.ok && !this.env.leaseHolds() ? this.refusal('fenced') : answer;
+      for (const each of waiting) each(said);
+    });
+  }
+
+  private queue(request: UpdateRequest, answer: Reply): void {
+    this.locks.acquire(
+      request.chunk,
+      () => this.start(request, answer),
+      () => undefined,
+    );
+  }
+
+  private start(request: UpdateRequest, answer: Reply): void {
+    const { chunk, change, tag } = request;
+    const row = this.env.row(chunk);
+    if (row?.pending !== undefined) {
+      // Its holder finishes it first; then the request is looked at anew.
+      const operation = this.operations.adopt(chunk, row, row.pending);
+      this.queue(request, answer);
+      this.operations.advance(operation);
+      return;
+    }
+    const known = this.env.tag(tag.session, tag.channel);
+    if (known !== undefined && known.sequence >= tag.sequence) {
+      this.locks.release(chunk);
+      if (known.sequence > tag.sequence) answer({ ok: false, error: 'CANCELLED' });
+      else answer({ ok: true, version: known.version });
+      return;
+    }
+    const refusal = admitUpdate(change, row?.committed);
+    if (refusal !== undefined) {
+      this.locks.release(chunk);
+      answer(refusal);
+      return;
+    }
+    const base = row?.committed;
+    const { version: assigned } = this.chain as Chain;
+    const identity = { version: ((base?.version ?? 0) + 1) as UpdateVer, assigned };
+    const remove = change.kind === 'remove';
+    const body: UpdateBody = remove ? change : { kind: 'change', change };
+    this.operations.begin(
+      { chunk, identity, tag, remove, body, base },
+      { done: (version) => answer({ ok: true, version }), refused: () => undefined },
+      (error) => answer({ ok: false, error }),
+    );
+  }
+}
