@@ -162,6 +162,7 @@ export class Manager {
       }
       this.changing.delete(next.id);
       this.chains.set(next.id, next);
+      for (const { id, state } of next.targets) if (state !== 'SERVING') this.demoting.delete(id);
       this.routingVersion++;
       this.parts.env.publish(this.routing);
     });

@@ -26,6 +26,8 @@ interface Hosted {
   readonly env: TargetEnv;
   /** The newest chain version that was seen, perhaps not acted under yet. */
   seen: ChainVer;
+  /** By that version the chain does without it: no reads, no writes. */
+  excluded: boolean;
   local: LocalState;
   /** Time at which the newest acknowledged heartbeat that renewed it was sent. */
   renewedMs: number;
@@ -69,6 +71,7 @@ export class StoreHost {
       noted,
       env,
       seen: 0 as ChainVer,
+      excluded: false,
       local: 'OFFLINE',
       renewedMs: -Infinity,
       leaving: true,
@@ -144,10 +147,12 @@ export class StoreHost {
     if (ack.routing !== undefined) this.onRouting(ack.routing);
   }
 
-  /** Asked to leave its chain: it serves no more from this moment, which its next report acknowledges. */
+  /** Asked to leave its chain: it serves no more from this moment, which its next report acknowledges. Who is out
+   *  already has nothing to leave: no later version of the chain would end its leaving. */
   private leave(id: TargetId): void {
     const hosted = this.targets.get(id);
     if (hosted === undefined || hosted.leaving || hosted.failure !== undefined) return;
+    if (hosted.excluded) return;
     hosted.leaving = true;
     hosted.local = 'OFFLINE';
     this.parts.changed();
@@ -168,10 +173,9 @@ export class StoreHost {
 
   private onChain(hosted: Hosted, chain: Chain): void {
     hosted.seen = chain.version;
-    if (hosted.failure !== undefined) return;
     const state = chain.targets.find(({ id }) => id === hosted.id)?.state;
-    const excluded = state === undefined || state === 'OFFLINE' || state === 'LASTSRV';
-    if (hosted.leaving && !excluded) return;
+    hosted.excluded = state === undefined || state === 'OFFLINE' || state === 'LASTSRV';
+    if (hosted.failure !== undefined || (hosted.leaving && !hosted.excluded)) return;
     hosted.leaving = false;
     if (state !== 'SERVING') {
       hosted.replica.setChain(chain);
