@@ -1,8 +1,10 @@
 // Updates of clients, at the head of the chain (design 4.2): it answers what is known by its tag, refuses what has no
 // effect whoever tries it, and assigns the next version to the rest.
 
+import type { ErrorName } from '../base/errors.ts';
 import type { ChainVer, TargetId, UpdateVer } from '../base/ids.ts';
 import { type Chain, headOf } from '../chain/chain.ts';
+import type { UpdateTag } from '../store/types.ts';
 import { admitUpdate } from './admission.ts';
 import type { ChunkLocks } from './chunk-locks.ts';
 import type { Operations } from './operations.ts';
@@ -25,6 +27,13 @@ export class Head {
   private chain: Chain | undefined;
   /** Requests that are queued or run, by tag: a repeated one joins. */
   private readonly running = new Map<string, Reply[]>();
+  /** Newest request of each channel that was answered with an error: a copy of it that arrives late must have no
+   *  effect either. No copy is admitted under another chain version, so that it is forgotten with this one. One entry
+   *  for each channel of the sessions that live (design 4.2: 64 a session). */
+  private readonly refused = new Map<
+    string,
+    { readonly tag: UpdateTag; readonly answer: UpdateAnswer }
+  >();
 
   constructor({ env, locks, operations, self }: HeadParts) {
     this.env = env;
@@ -38,6 +47,7 @@ export class Head {
     this.chain = chain;
     const waiting = [...this.running.values()].flat();
     this.running.clear();
+    this.refused.clear();
     for (const reply of waiting) reply(this.refusal('routing'));
   }
 
@@ -70,10 +80,16 @@ export class Head {
     this.queue(request, (answer) => {
       const waiting = this.running.get(key) ?? [];
       this.running.delete(key);
-      // The end of the request: what was done without a lease is not said to be done.
-      const said = answer.ok && !this.env.leaseHolds() ? this.refusal('fenced') : answer;
+      // The end of the request: what was done, or found impossible, without a lease is not said.
+      const said = this.env.leaseHolds() ? answer : this.refusal('fenced');
+      if (waiting.length > 0) this.remember(tag, said);
       for (const each of waiting) each(said);
     });
+  }
+
+  private remember(tag: UpdateTag, answer: UpdateAnswer): void {
+    if (!answer.ok && 'error' in answer && answer.error !== 'CANCELLED')
+      this.refused.set(channelOf(tag), { tag, answer });
   }
 
   private queue(request: UpdateRequest, answer: Reply): void {
@@ -82,6 +98,16 @@ export class Head {
       () => this.start(request, answer),
       () => undefined,
     );
+  }
+
+  /** Of a request that was answered before, or whose channel was used again since. */
+  private knownAnswer(tag: UpdateTag): UpdateAnswer | undefined {
+    const done = this.env.tag(tag.session, tag.channel);
+    const refused = this.refused.get(channelOf(tag));
+    const newest = Math.max(done?.sequence ?? 0, refused?.tag.sequence ?? 0);
+    if (newest > tag.sequence) return { ok: false, error: 'CANCELLED' };
+    if (done?.sequence === tag.sequence) return { ok: true, version: done.version };
+    return refused?.tag.sequence === tag.sequence ? refused.answer : undefined;
   }
 
   private start(request: UpdateRequest, answer: Reply): void {
@@ -94,17 +120,10 @@ export class Head {
       this.operations.advance(operation);
       return;
     }
-    const known = this.env.tag(tag.session, tag.channel);
-    if (known !== undefined && known.sequence >= tag.sequence) {
+    const known = this.knownAnswer(tag) ?? refusalOf(admitUpdate(change, row?.committed));
+    if (known !== undefined) {
       this.locks.release(chunk);
-      if (known.sequence > tag.sequence) answer({ ok: false, error: 'CANCELLED' });
-      else answer({ ok: true, version: known.version });
-      return;
-    }
-    const refusal = admitUpdate(change, row?.committed);
-    if (refusal !== undefined) {
-      this.locks.release(chunk);
-      answer(refusal);
+      answer(known);
       return;
     }
     const base = row?.committed;
@@ -118,4 +137,12 @@ export class Head {
       (error) => answer({ ok: false, error }),
     );
   }
+}
+
+function refusalOf(error: ErrorName | undefined): UpdateAnswer | undefined {
+  return error === undefined ? undefined : { ok: false, error };
+}
+
+function channelOf({ session, channel }: UpdateTag): string {
+  return `${session}/${channel}`;
 }

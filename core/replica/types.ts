@@ -112,6 +112,10 @@ export type RefusalReason = 'routing' | 'fenced' | 'busy' | 'tail';
 export type UpdateAnswer =
   | { readonly ok: true; readonly version: UpdateVer }
   | { readonly ok: false; readonly refused: RefusalReason; readonly chainVersion: ChainVer }
+  /** It had no effect, and no copy of it will under the chain version that it named. Of a request that was sent
+   *  several times it counts as an answer to the newest one alone: an older one, answered late, says nothing of
+   *  what was sent under a newer chain version. Removing what is not there is CHUNK_NOT_FOUND. CANCELLED: the
+   *  channel was used again; nothing is said of the effect. */
   | { readonly ok: false; readonly error: ErrorName };
 
 export type ReadAnswer =

@@ -33,7 +33,8 @@ const pauseMs = 40;
 interface Attempt<Answer> {
   readonly startedMs: number;
   send(chain: Chain, reply: (answer: Answer) => void): boolean;
-  answered(answer: Answer): boolean;
+  /** @param newest whether nothing was sent since what it answers */
+  answered(answer: Answer, newest: boolean): boolean;
   gaveUp(): void;
 }
 
@@ -122,8 +123,10 @@ export class ClientProcess extends SimProcess {
         );
         return true;
       },
-      answered: (answer) => {
+      answered: (answer, newest) => {
         if (!answer.ok && 'refused' in answer) return false;
+        // What was sent since, under a newer chain version, may still have the effect.
+        if (!answer.ok && !newest) return false;
         // CANCELLED: superseded by a later use of the channel; nothing is said about the effect.
         if (answer.ok) this.end(entry, { kind: 'done' });
         else if (answer.error !== 'CANCELLED')
@@ -208,7 +211,7 @@ export class ClientProcess extends SimProcess {
         chain !== undefined &&
         attempt.send(chain, (answer) => {
           if (over) return;
-          if (attempt.answered(answer)) {
+          if (attempt.answered(answer, mine === number)) {
             over = true;
             this.running--;
           } else again(pauseMs);
