@@ -6,6 +6,17 @@ import { runSeed } from './cluster.ts';
 
 const seeds = 30;
 
+/** Seeds that failed once. What each showed has a scenario of its own, since a seed means another run whenever the
+ *  simulation draws otherwise. */
+const keptSeeds = [
+  // a late copy of a remove that had found nothing removed what was written since
+  1001,
+  // the checker did not know that a target commits a removal whole that was sent while it was being filled
+  1220,
+  // a target that was asked to leave when its chain did without it already never came back
+  1227,
+];
+
 describe('simulated cluster', () => {
   it(`${seeds} seeds are clean`, (t) => {
     let operations = 0;
@@ -18,6 +29,10 @@ describe('simulated cluster', () => {
     }
     t.diagnostic(`${operations} operations of clients, ${events} events`);
     assert.ok(operations > 5000, 'clients got something done');
+  });
+
+  it(`${keptSeeds.length} seeds that failed once are clean`, () => {
+    for (const seed of keptSeeds) assert.deepEqual(runSeed(seed).violations, [], `seed ${seed}`);
   });
 
   it('the same seed is the same run', () => {

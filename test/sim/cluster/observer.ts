@@ -63,6 +63,11 @@ export class Observer {
     for (const commit of this.hidden(target).splice(0)) this.show(target, commit);
   }
 
+  /** A target that is filled anew: what it committed in an earlier time and never showed, others finish. */
+  forgot(target: TargetId): void {
+    this.hiddenOf.delete(target);
+  }
+
   private hidden(target: TargetId): Hidden[] {
     const hidden = this.hiddenOf.get(target) ?? [];
     this.hiddenOf.set(target, hidden);
@@ -100,12 +105,11 @@ export class Observer {
     if (outcome === undefined || endMs === undefined) return undefined;
     const order = this.orders.get(chunkKey(entry.chunk)) ?? [];
     const at = `${startMs.toFixed(1)}–${endMs.toFixed(1)} client ${entry.client} ${operation.kind}`;
+    const commit = tag === undefined ? undefined : this.byTag.get(tagName(tag));
+    if (outcome.kind === 'error' && commit !== undefined)
+      return `${at} was refused with ${outcome.error} and took effect`;
     if (outcome.kind === 'done') {
-      const commit = this.byTag.get(tagName(tag));
-      if (commit === undefined)
-        return operation.kind === 'remove' && wasShown(order, entry, undefined)
-          ? undefined
-          : `${at} was acknowledged and never committed`;
+      if (commit === undefined) return `${at} was acknowledged and never committed`;
       return commit.atMs <= endMs ? undefined : `${at} was acknowledged before it was committed`;
     }
     const shown = outcome.kind === 'bytes' ? outcome.bytes : undefined;

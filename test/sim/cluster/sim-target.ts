@@ -1,6 +1,7 @@
 // A target's disk in virtual time: what is written becomes durable in order and in groups, one sync in flight; a commit
 // shows at once and is durable with a later group. A crash keeps a prefix of the group in flight.
 
+import { Buffer } from 'node:buffer';
 import { assert } from '../../../core/base/assert.ts';
 import type { ChunkId, TargetId } from '../../../core/base/ids.ts';
 import type { TargetEnv } from '../../../core/replica/host.ts';
@@ -13,6 +14,8 @@ interface Entry {
   readonly write: StoreWrite | { readonly kind: 'commit'; readonly chunk: ChunkId };
   readonly done: ((outcome: StoreOutcome) => void) | undefined;
 }
+
+const nothing = { bytes: Buffer.alloc(0), crc32c: 0, sealed: false };
 
 /** A commit mark alone is flushed after this time. */
 const markFlushMs = 20;
@@ -118,10 +121,29 @@ export class SimTarget {
     this.syncing = undefined;
     for (const { write } of group) this.keep(write);
     for (const { write, done } of group) {
-      if (write.kind !== 'commit') this.view.apply(write);
+      if (write.kind !== 'commit') {
+        this.view.apply(write);
+        this.tell(write);
+      }
       done?.({ ok: true });
     }
     this.pump();
+  }
+
+  /** What a target that is being filled takes whole is committed at once; it may have begun to serve meanwhile. */
+  private tell(write: StoreWrite): void {
+    const { observer, id, serves } = this.parts;
+    if (write.kind === 'forget') observer.forgot(id);
+    if ((write.kind !== 'erase' && write.kind !== 'replace') || write.tag === undefined) return;
+    const { chunk, identity, tag } = write;
+    if (identity === undefined) return;
+    const { version, assigned } = identity;
+    const remove = write.kind === 'erase';
+    const content = remove ? nothing : write.content;
+    const { crc32c, sealed } = content;
+    const bytes = Buffer.from(content.bytes);
+    const update = { version, assigned, tag, remove, length: bytes.length, crc32c, sealed };
+    observer.committed(id, { chunk, update, bytes, serves: serves() });
   }
 
   private keep(write: Entry['write']): void {
