@@ -155,8 +155,10 @@ export class Operations {
   }
 
   private add(update: NewOperation, persisted: boolean): Operation {
-    const operation: Operation = { ...update, waiters: [], persisted, way: 0 };
-    this.operations.set(chunkKey(update.chunk), operation);
+    const { chunk, identity, tag, remove, body, base } = update;
+    const waiters: Waiter[] = [];
+    const operation = { chunk, identity, tag, remove, body, base, waiters, persisted, way: 0 };
+    this.operations.set(chunkKey(chunk), operation);
     return operation;
   }
 

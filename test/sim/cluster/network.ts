@@ -45,7 +45,8 @@ export class Network {
     const { world, faults, counts } = this;
     const { prng } = world;
     counts.sent++;
-    const way = `${from}>${to}`;
+    const hasWays = this.cut.size > 0 || this.clogged.size > 0;
+    const way = hasWays ? `${from}>${to}` : '';
     if (this.cut.has(way)) {
       counts.cut++;
       return;

@@ -150,16 +150,28 @@ function wasShown(
   shown: string | undefined,
 ): boolean {
   const end = endMs ?? Infinity;
-  for (let at = -1; at < order.length; at++) {
+  for (let at = lastBefore(order, startMs); at < order.length; at++) {
     const from = order[at]?.atMs ?? -Infinity;
     const to = order[at + 1]?.atMs ?? Infinity;
-    if (to < startMs || from > end) continue;
+    if (from > end) break;
+    if (to < startMs) continue;
     const commit = order[at];
     const content =
       commit === undefined || commit.update.remove ? undefined : commit.bytes.toString('latin1');
     if (content === shown) return true;
   }
   return false;
+}
+
+/** Index of the last commit before that time, -1 without one: what was current then, or replaced at that time. */
+function lastBefore(order: readonly Commit[], atMs: number): number {
+  let [low, high] = [0, order.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((order[middle] as Commit).atMs < atMs) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 function tagName(tag: UpdateTag | undefined): string {

@@ -62,9 +62,7 @@ export class SimTarget {
         const all = view.sorted();
         const from = after === undefined ? 0 : all.findIndex(({ chunk }) => isBehind(chunk, after));
         if (from < 0) return [];
-        return all
-          .slice(from, from + limit)
-          .map(({ chunk }) => [chunk, view.row(chunk) ?? {}] as const);
+        return all.slice(from, from + limit).map(({ chunk, row }) => [chunk, row] as const);
       },
       pendingChunks: () =>
         view.sorted().flatMap(({ chunk, pending }) => (pending === undefined ? [] : [chunk])),

@@ -30,8 +30,10 @@ interface PendingContent {
 
 export interface Stored {
   readonly chunk: ChunkId;
-  readonly committed?: Content;
-  readonly pending?: PendingContent;
+  /** The same as a replica sees it. */
+  readonly row: ReplicaRow;
+  readonly committed: Content | undefined;
+  readonly pending: PendingContent | undefined;
 }
 
 /** What is on a disk, at one moment. */
@@ -54,8 +56,7 @@ export class DiskImage {
   }
 
   row(chunk: ChunkId): ReplicaRow | undefined {
-    const stored = this.chunks.get(chunkKey(chunk));
-    return stored === undefined ? undefined : rowOf(stored);
+    return this.chunks.get(chunkKey(chunk))?.row;
   }
 
   /** In key order. */
@@ -129,12 +130,7 @@ export class DiskImage {
   }): void {
     const key = chunkKey(chunk);
     if (committed === undefined && pending === undefined) this.chunks.delete(key);
-    else
-      this.chunks.set(key, {
-        chunk,
-        ...(committed === undefined ? {} : { committed }),
-        ...(pending === undefined ? {} : { pending }),
-      });
+    else this.chunks.set(key, { chunk, committed, pending, row: rowOf(committed, pending) });
   }
 
   private tag(chunk: ChunkId, version: TagEntry['version'], tag: UpdateTag): void {
@@ -146,11 +142,14 @@ export class DiskImage {
   }
 }
 
-function rowOf({ committed, pending }: Stored): ReplicaRow {
-  return {
-    ...(committed === undefined ? {} : { committed: committed.state }),
-    ...(pending === undefined ? {} : { pending: pending.state }),
-  };
+function rowOf(
+  committed: Content | undefined,
+  pending: PendingContent | undefined,
+): ReplicaRow {
+  if (committed === undefined) return pending === undefined ? {} : { pending: pending.state };
+  return pending === undefined
+    ? { committed: committed.state }
+    : { committed: committed.state, pending: pending.state };
 }
 
 function contentOf(
