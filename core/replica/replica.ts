@@ -153,7 +153,7 @@ export class Replica {
         this.forwarded.receive(body, reply);
         return;
       case 'sync-rows':
-        reply(this.snapshot(body));
+        this.snapshot(body, reply);
         return;
       case 'sync-write':
         this.filling.onWrite(body, reply);
@@ -165,8 +165,10 @@ export class Replica {
         env.persist({ kind: 'tags', entries: body.entries }, () => reply({ kind: 'done' }));
         return;
       case 'sync-digest': {
-        const digest = digestOf(env, body.slice, settings.slices, settings.syncRows);
-        reply({ kind: 'digest', digest });
+        const { slices, syncRows: page } = settings;
+        digestOf(env, { slice: body.slice, slices, page }, (digest) =>
+          reply({ kind: 'digest', digest }),
+        );
         return;
       }
       case 'sync-done':
@@ -177,13 +179,17 @@ export class Replica {
     }
   }
 
-  private snapshot({ after, limit }: Extract<PeerBody, { kind: 'sync-rows' }>): PeerReply {
-    const rows = this.parts.env.rows(after, limit);
-    const known = rows.flatMap(([chunk, { committed }]): SnapshotRow[] =>
-      committed === undefined ? [] : [{ chunk, ...committed }],
-    );
-    const upTo = rows.length < limit ? undefined : rows.at(-1)?.[0];
-    return { kind: 'rows', rows: known, upTo };
+  private snapshot(
+    { after, limit }: Extract<PeerBody, { kind: 'sync-rows' }>,
+    reply: (answer: PeerReply) => void,
+  ): void {
+    this.parts.env.rows(after, limit, (rows) => {
+      const known = rows.flatMap(([chunk, { committed }]): SnapshotRow[] =>
+        committed === undefined ? [] : [{ chunk, ...committed }],
+      );
+      const upTo = rows.length < limit ? undefined : rows.at(-1)?.[0];
+      reply({ kind: 'rows', rows: known, upTo });
+    });
   }
 
   /** Filled: the version is noted before anybody counts on it (completeSince of core/chain). */

@@ -14,6 +14,7 @@ import {
   type ReplicaEnv,
   type ReplicaRow,
   type ReplicaSettings,
+  type SliceDigest,
   type SnapshotRow,
   chunkKey,
 } from './types.ts';
@@ -25,6 +26,8 @@ export interface ResyncParts {
   readonly link: SuccessorLink;
   readonly self: TargetId;
 }
+
+type OwnRow = readonly [ChunkId, ReplicaRow];
 
 interface Work {
   readonly chunk: ChunkId;
@@ -72,7 +75,8 @@ export class Resync {
 
   // --- rows --------------------------------------------------------------------------------------
 
-  /** All chunks behind `after` that are in `range`; then `done`. */
+  /** All chunks behind `after` that are in `range`; then `done`. At a time as far as a page of both reaches: who is
+   *  empty is sent the rest of a target page by page, too. */
   private fillFrom(
     after: ChunkId | undefined,
     range: (chunk: ChunkId) => boolean,
@@ -81,26 +85,33 @@ export class Resync {
     const { syncRows } = this.parts.settings;
     this.call({ kind: 'sync-rows', after, limit: syncRows }, (reply) => {
       if (reply.kind !== 'rows') return;
-      const { rows, upTo } = reply;
-      const work = this.compare(after, upTo, rows, range);
-      if (work === undefined) return;
-      this.transfer(work, () => {
-        if (upTo === undefined) done();
-        else this.fillFrom(upTo, range, done);
+      const compared = this.mine((own: readonly OwnRow[]) => {
+        const upTo = nearer(reply.upTo, own.length < syncRows ? undefined : own.at(-1)?.[0]);
+        const within = (chunk: ChunkId): boolean => upTo === undefined || !isBehind(chunk, upTo);
+        const work = this.compare(
+          own.filter(([chunk]) => within(chunk)),
+          reply.rows.filter(({ chunk }) => within(chunk)),
+          range,
+        );
+        if (work === undefined) return;
+        this.transfer(work, () => {
+          if (upTo === undefined) done();
+          else this.fillFrom(upTo, range, done);
+        });
       });
+      this.parts.env.rows(after, syncRows, compared);
     });
   }
 
-  /** What differs between `after`, exclusive, and `upTo`. @returns undefined when it must not go on */
+  /** What differs in a range of both. @returns undefined when it must not go on */
   private compare(
-    after: ChunkId | undefined,
-    upTo: ChunkId | undefined,
+    own: readonly OwnRow[],
     remote: readonly SnapshotRow[],
     range: (chunk: ChunkId) => boolean,
   ): Work[] | undefined {
     const theirs = new Map(remote.map((row) => [chunkKey(row.chunk), row]));
     const work: Work[] = [];
-    for (const [chunk, row] of this.ownRows(after, upTo)) {
+    for (const [chunk, row] of own) {
       const other = theirs.get(chunkKey(chunk));
       theirs.delete(chunkKey(chunk));
       if (!range(chunk)) continue;
@@ -113,23 +124,6 @@ export class Resync {
     }
     for (const { chunk } of theirs.values()) if (range(chunk)) work.push({ chunk, how: 'remove' });
     return work;
-  }
-
-  private *ownRows(
-    after: ChunkId | undefined,
-    upTo: ChunkId | undefined,
-  ): Generator<readonly [ChunkId, ReplicaRow]> {
-    const { env, settings } = this.parts;
-    let from = after;
-    for (;;) {
-      const rows = env.rows(from, settings.syncRows);
-      for (const entry of rows) {
-        [from] = entry;
-        if (upTo !== undefined && isBehind(from, upTo)) return;
-        yield entry;
-      }
-      if (rows.length < settings.syncRows) return;
-    }
   }
 
   // --- transfers ---------------------------------------------------------------------------------
@@ -240,8 +234,7 @@ export class Resync {
       return;
     }
     const inSlice = (chunk: ChunkId): boolean => sliceOf(chunk, settings.slices) === slice;
-    const compare = this.mine(() => {
-      const own = digestOf(env, slice, settings.slices, settings.syncRows);
+    const compare = this.mine((own: SliceDigest) => {
       this.call({ kind: 'sync-digest', slice }, (reply) => {
         locks.lower();
         if (reply.kind !== 'digest') return;
@@ -252,8 +245,15 @@ export class Resync {
         else this.fail(`slice ${slice}`, 'differs after it was transferred again');
       });
     });
-    locks.raise(inSlice, () => compare(undefined));
+    const { slices, syncRows: page } = settings;
+    locks.raise(inSlice, () => digestOf(env, { slice, slices, page }, compare));
   }
+}
+
+/** The end that comes first; undefined: none. */
+function nearer(a: ChunkId | undefined, b: ChunkId | undefined): ChunkId | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return isBehind(a, b) ? b : a;
 }
 
 function isBehind(a: ChunkId, b: ChunkId): boolean {

@@ -8,26 +8,32 @@ export function sliceOf({ blob, index }: ChunkId, slices: number): number {
   return mix(mix(blob >>> 0, Math.floor(blob / 2 ** 32)), index) % slices;
 }
 
-/** Of the committed rows of a slice. */
+export interface DigestScope {
+  readonly slice: number;
+  readonly slices: number;
+  /** Rows that are read at a time. */
+  readonly page: number;
+}
+
+/** Of the committed rows of a slice, which nobody may change meanwhile. */
 export function digestOf(
   env: ReplicaEnv,
-  slice: number,
-  slices: number,
-  page: number,
-): SliceDigest {
+  { slice, slices, page }: DigestScope,
+  done: (digest: SliceDigest) => void,
+): void {
   let count = 0;
   let digest = 0;
-  let after: ChunkId | undefined;
-  for (;;) {
-    const rows = env.rows(after, page);
-    for (const [chunk, { committed }] of rows) {
-      after = chunk;
-      if (committed === undefined || sliceOf(chunk, slices) !== slice) continue;
-      count++;
-      digest = (digest + digestOfRow(chunk, committed)) >>> 0;
-    }
-    if (rows.length < page) return { count, digest };
-  }
+  const read = (after: ChunkId | undefined): void =>
+    env.rows(after, page, (rows) => {
+      for (const [chunk, { committed }] of rows) {
+        if (committed === undefined || sliceOf(chunk, slices) !== slice) continue;
+        count++;
+        digest = (digest + digestOfRow(chunk, committed)) >>> 0;
+      }
+      if (rows.length < page) done({ count, digest });
+      else read(rows.at(-1)?.[0]);
+    });
+  read(undefined);
 }
 
 function digestOfRow({ blob, index }: ChunkId, state: ContentState): number {

@@ -216,8 +216,13 @@ export interface ReplicaEnv {
   leaseHolds(): boolean;
   /** As of all writes whose callback ran, and of all commits. */
   row(chunk: ChunkId): ReplicaRow | undefined;
-  /** In key order. */
-  rows(after: ChunkId | undefined, limit: number): readonly (readonly [ChunkId, ReplicaRow])[];
+  /** The next rows in key order, fewer than `limit` only at the end: each as it was at some moment between the call and
+   *  `done`. An index of many millions is read from disk, page by page. */
+  rows(
+    after: ChunkId | undefined,
+    limit: number,
+    done: (page: readonly (readonly [ChunkId, ReplicaRow])[]) => void,
+  ): void;
   pendingChunks(): readonly ChunkId[];
   tag(session: number, channel: number): TagEntry | undefined;
   tags(): readonly TagEntry[];

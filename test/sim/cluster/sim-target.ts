@@ -5,7 +5,12 @@ import { Buffer } from 'node:buffer';
 import { assert } from '../../../core/base/assert.ts';
 import type { ChunkId, TargetId } from '../../../core/base/ids.ts';
 import type { TargetEnv } from '../../../core/replica/host.ts';
-import { type StoreOutcome, type StoreWrite, chunkKey } from '../../../core/replica/types.ts';
+import {
+  type ReplicaRow,
+  type StoreOutcome,
+  type StoreWrite,
+  chunkKey,
+} from '../../../core/replica/types.ts';
 import type { Observer } from './observer.ts';
 import type { DiskImage } from './target-disk.ts';
 import type { World } from './world.ts';
@@ -58,12 +63,8 @@ export class SimTarget {
     const { view, parts } = this;
     return {
       row: (chunk) => view.row(chunk),
-      rows: (after, limit) => {
-        const all = view.sorted();
-        const from = after === undefined ? 0 : all.findIndex(({ chunk }) => isBehind(chunk, after));
-        if (from < 0) return [];
-        return all.slice(from, from + limit).map(({ chunk, row }) => [chunk, row] as const);
-      },
+      rows: (after, limit, done) =>
+        parts.later(0.1 * this.slowness, () => done(this.page(after, limit))),
       pendingChunks: () =>
         view.sorted().flatMap(({ chunk, pending }) => (pending === undefined ? [] : [chunk])),
       tag: (session, channel) => view.tags.get(`${session}/${channel}`),
@@ -90,6 +91,16 @@ export class SimTarget {
       send: parts.send,
       after: parts.later,
     };
+  }
+
+  private page(
+    after: ChunkId | undefined,
+    limit: number,
+  ): readonly (readonly [ChunkId, ReplicaRow])[] {
+    const all = this.view.sorted();
+    const from = after === undefined ? 0 : all.findIndex(({ chunk }) => isBehind(chunk, after));
+    if (from < 0) return [];
+    return all.slice(from, from + limit).map(({ chunk, row }) => [chunk, row] as const);
   }
 
   private flushSoon(): void {
