@@ -52,6 +52,10 @@ export const limits = {
   diskReserveBytesMin: 128 * MiB,
   /** Patched chunks remembered for folding; a scan of the index finds the others. */
   foldHintsMax: 65_536,
+  /** Bytes that the reads of a replicated target hold at a time: a largest chunk, or hundreds of pieces. */
+  replicaReadBytesMax: 64 * MiB,
+  /** Entries of an exactly-once table that are handed over in one record: about 50 KiB. */
+  tagsPerRecordMax: 1024,
   /** Patches at which the background folds a chunk that is still being written. */
   foldPatchesMin: 8,
   /** Index rows looked at in one step of maintenance or checking: about a millisecond. */
@@ -77,6 +81,9 @@ export const limits = {
   /** After this pause a mark proves that the last group was complete, so that damage to it is told from a
    *  torn tail. Ten small syncs a second at most. */
   journalIdleMarkMs: 100,
+  /** How long a record that nobody waits for may wait for company: a commit mark that a crash takes costs one trip
+   *  along the chain, and a sync of its own per mark would double those of a write. */
+  journalLazyMs: 20,
 
   // --- journaled table ---------------------------------------------------------------------------
   /** Changes held in memory before the table asks for a checkpoint. */

@@ -26,6 +26,8 @@ export interface Kv {
   /** The value in the calling turn, where the store expects to have it in memory: a trip to another thread
    *  costs twenty times the lookup. @throws the same as `get` */
   getNow(key: Uint8Array): Uint8Array | undefined | typeof notNow;
+  /** The value in the calling turn, whatever that takes: for those that cannot wait. @throws the same as `get` */
+  getSync(key: Uint8Array): Uint8Array | undefined;
   get(key: Uint8Array): Promise<Uint8Array | undefined>;
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   /** One page, in key order (descending with `reverse`), at most `limit` entries. */

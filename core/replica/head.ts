@@ -130,7 +130,8 @@ export class Head {
     const { version: assigned } = this.chain as Chain;
     const identity = { version: ((base?.version ?? 0) + 1) as UpdateVer, assigned };
     const remove = change.kind === 'remove';
-    const body: UpdateBody = remove ? change : { kind: 'change', change };
+    const { shape } = request;
+    const body: UpdateBody = remove ? change : { kind: 'change', change, shape };
     this.operations.begin(
       { chunk, identity, tag, remove, body, base },
       { done: (version) => answer({ ok: true, version }), refused: () => undefined },

@@ -199,7 +199,8 @@ export class Operations {
 
   private forwardFull(operation: Operation): void {
     const { chunk, way } = operation;
-    const pending = this.env.row(chunk)?.pending;
+    const row = this.env.row(chunk);
+    const pending = row?.pending;
     assert(pending !== undefined, 'what is driven is pending');
     if (pending.remove) {
       this.forward(operation, { kind: 'remove' });
@@ -212,7 +213,8 @@ export class Operations {
         return;
       }
       const { crc32c, sealed } = pending;
-      this.forward(operation, { kind: 'full', content: { bytes, crc32c, sealed } });
+      const { shape } = row ?? {};
+      this.forward(operation, { kind: 'full', content: { bytes, crc32c, sealed, shape } });
     });
   }
 

@@ -191,7 +191,8 @@ export class Resync {
   }
 
   private sendChunk(chunk: ChunkId, finish: () => void): void {
-    const committed = this.parts.env.row(chunk)?.committed;
+    const row = this.parts.env.row(chunk);
+    const committed = row?.committed;
     if (committed === undefined) {
       finish();
       return;
@@ -207,7 +208,7 @@ export class Resync {
         this.parts.env.fatal(`chunk ${chunkKey(chunk)}: cannot be read to fill another target`);
         return;
       }
-      const content = { bytes, crc32c, sealed };
+      const content = { bytes, crc32c, sealed, shape: row?.shape };
       const identity = { version, assigned };
       this.underLock(chunk, { kind: 'sync-write', chunk, identity, content }, finish);
     });

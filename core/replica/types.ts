@@ -4,7 +4,10 @@
 
 import type { ErrorName } from '../base/errors.ts';
 import type { ChainVer, ChunkId, TargetId, UpdateVer } from '../base/ids.ts';
-import type { ChunkChange, UpdateTag } from '../store/types.ts';
+import type { TagEntry } from '../store/tag-row.ts';
+import type { ChunkChange, ChunkShape, UpdateTag } from '../store/types.ts';
+
+export type { TagEntry } from '../store/tag-row.ts';
 
 // --- what is stored ------------------------------------------------------------------------------
 
@@ -32,27 +35,28 @@ export interface PendingState extends ContentState {
 export interface ReplicaRow {
   readonly committed?: ContentState;
   readonly pending?: PendingState;
+  /** Goes along with the whole content. */
+  readonly shape?: ChunkShape;
 }
 
 export interface FullContent {
   readonly bytes: Uint8Array;
   readonly crc32c: number;
   readonly sealed: boolean;
+  readonly shape?: ChunkShape | undefined;
 }
 
 /** What an update does to a chunk: a change on top of the committed content, or all of it. */
 export type UpdateBody =
-  | { readonly kind: 'change'; readonly change: ChunkChange }
+  | {
+      readonly kind: 'change';
+      readonly change: ChunkChange;
+      readonly shape?: ChunkShape | undefined;
+    }
   | { readonly kind: 'full'; readonly content: FullContent }
   | { readonly kind: 'remove' };
 
-/** Newest update of a channel whose effect this replica has. */
-export interface TagEntry extends UpdateTag {
-  readonly chunk: ChunkId;
-  readonly version: UpdateVer;
-}
-
-/** Writes that are durable, in order, when their callback runs. */
+/** Writes that are durable when their callback runs. */
 export type StoreWrite =
   /** The next version on top of the committed content, with its tag; the committed content stays readable. */
   | {
@@ -95,6 +99,7 @@ export interface UpdateRequest {
   readonly chainVersion: ChainVer;
   readonly chunk: ChunkId;
   readonly change: ChunkChange;
+  readonly shape?: ChunkShape;
   readonly tag: UpdateTag;
 }
 
@@ -226,7 +231,9 @@ export interface ReplicaEnv {
   pendingChunks(): readonly ChunkId[];
   tag(session: number, channel: number): TagEntry | undefined;
   tags(): readonly TagEntry[];
-  /** What is written later is not durable before. The callback runs once, or never when the target ends. */
+  /** Writes to one chunk are durable in order; `forget` and `tags` after all before them, and before all after them;
+   *  `note` by itself. The callback runs once, or never when the target ends. `forget`, `tags` and `note` are not
+   *  refused. */
   persist(write: StoreWrite, done: (outcome: StoreOutcome) => void): void;
   /** The pending update becomes the committed content: in `row` at once, on disk with the next write. */
   commit(chunk: ChunkId): void;

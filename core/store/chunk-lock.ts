@@ -1,7 +1,12 @@
 // The engine lock of chunks: one holder per key, waiters served in the order they came.
 
 import { assert } from '../base/assert.ts';
+import type { ChunkId, TargetId } from '../base/ids.ts';
 import { mark } from '../base/mark.ts';
+
+export function lockKey(target: TargetId, chunk: ChunkId): string {
+  return `${target}/${chunk.blob}/${chunk.index}`;
+}
 
 export class ChunkLocks {
   /** Held keys and who waits for them. */

@@ -50,13 +50,15 @@ export interface Pending {
   readonly tag: UpdateTag;
   /** Code of the error table, 0 for success: what a retry of the tag is answered. */
   readonly result: number;
-  /** undefined: a pending remove. */
+  /** undefined: a pending remove. It may share blocks with the committed content. */
   readonly content: Content | undefined;
+  readonly sealed: boolean;
 }
 
 export interface ChunkRow {
   /** Committed version; 0 while only a pending one exists. */
   readonly version: UpdateVer;
+  /** Chain version under which `version` was assigned. */
   readonly chainVersion: ChainVer;
   /** Fencing epoch of a log chunk (design 6); 0 otherwise. */
   readonly epoch: number;
@@ -76,6 +78,7 @@ const flagPending = 4;
 const flagsKnown = flagSealed | flagLog | flagPending;
 const pendingRemove = 0;
 const pendingContent = 1;
+const pendingSealed = 2;
 
 export function stateOf(row: ChunkRow): ChunkState {
   return {
@@ -94,6 +97,33 @@ export function positionsOf(content: Content): Position[] {
   for (const patch of content.patches)
     if (patch.position !== noPosition) positions.push(patch.position);
   return positions;
+}
+
+/** Every block that the row refers to, once: committed and pending content may share some. */
+export function blocksOf(row: ChunkRow | undefined): Position[] {
+  if (row === undefined) return [];
+  const committed = positionsOf(row.content);
+  const pending = row.pending?.content;
+  if (pending === undefined) return committed;
+  return [...new Set([...committed, ...positionsOf(pending)])];
+}
+
+/** Whether an encoded row has a pending update. */
+export function isPending(row: Uint8Array | undefined): boolean {
+  return row !== undefined && ((row[1] as number) & flagPending) !== 0;
+}
+
+/** The row once its pending update is committed; undefined: the chunk is gone. */
+export function committedRow({ pending, ...row }: ChunkRow): ChunkRow | undefined {
+  assert(pending !== undefined, 'what is committed is pending');
+  const { version, chainVersion, content, sealed } = pending;
+  return content === undefined ? undefined : { ...row, version, chainVersion, content, sealed };
+}
+
+/** The row without its pending update; undefined: nothing was ever committed. */
+export function withoutPending({ pending, ...row }: ChunkRow): ChunkRow | undefined {
+  assert(pending !== undefined, 'what is dropped is pending');
+  return row.version === 0 ? undefined : row;
 }
 
 // --- keys ----------------------------------------------------------------------------------------
@@ -182,7 +212,8 @@ export function encodeRow(row: ChunkRow): Buffer {
   if (pending !== undefined) {
     writer.u64(pending.version).u64(pending.chainVersion);
     writeTag(writer, pending.tag);
-    writer.u16(pending.result).u8(pending.content === undefined ? pendingRemove : pendingContent);
+    const kind = pending.sealed ? pendingSealed : pendingContent;
+    writer.u16(pending.result).u8(pending.content === undefined ? pendingRemove : kind);
     if (pending.content !== undefined) writeContent(writer, pending.content);
   }
   return writer.finish();
@@ -265,9 +296,9 @@ function readPending(reader: ByteReader, unitBytes: number): Pending {
   const tag = readTag(reader);
   const result = reader.u16();
   const kind = reader.u8();
-  need(kind === pendingRemove || kind === pendingContent, `pending of kind ${kind}`);
-  const content = kind === pendingContent ? readContent(reader, unitBytes) : undefined;
-  return { version, chainVersion, tag, result, content };
+  need(kind <= pendingSealed, `pending of kind ${kind}`);
+  const content = kind === pendingRemove ? undefined : readContent(reader, unitBytes);
+  return { version, chainVersion, tag, result, content, sealed: kind === pendingSealed };
 }
 
 function need(condition: boolean, what: string): void {

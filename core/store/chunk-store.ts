@@ -17,6 +17,7 @@ import { Allocator } from './allocator.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { Drafter } from './draft.ts';
 import { ChunkEngine } from './engine.ts';
+import { PendingIndex, pendingKeys } from './pending-index.ts';
 import { Placements } from './placements.ts';
 import { blockLog2Max, blockLog2Min, classDirectory, slabOfName } from './position.ts';
 import { Slab, slabKeys, slabOfKey } from './slab.ts';
@@ -38,6 +39,8 @@ import {
   targetsDirectory,
 } from './superblock.ts';
 import { type JournaledTable, openTable } from './table.ts';
+import { decodeTagRow, tagKeys } from './tag-row.ts';
+import { TagTables } from './tag-tables.ts';
 
 export interface ChunkStorePlace {
   readonly disk: Disk;
@@ -184,6 +187,7 @@ export async function openChunkStore(options: OpenChunkStore): Promise<ChunkEngi
   const table = await openIndex(options);
   const engine = assemble(options, { table, targets, diskIdentity: superblock.diskIdentity });
   await loadSpace(engine, table, superblock);
+  await loadReplication(engine, table);
   await engine.parts.space.listFiles();
   const disk = hex(superblock.diskIdentity);
   options.events.emit('info', 'chunk-store-open', { disk, targets: targets.size });
@@ -276,6 +280,8 @@ function assemble(options: OpenChunkStore, opened: Opened): ChunkEngine {
     reader,
     drafter,
     space,
+    pendings: new PendingIndex(),
+    tags: new TagTables(),
     events,
   });
   return engine;
@@ -289,15 +295,7 @@ async function loadSpace(
 ): Promise<void> {
   const row = await table.get(summaryKey);
   const slabs: Slab[] = [];
-  let from: Uint8Array = slabKeys.from;
-  for (;;) {
-    // oxlint-disable-next-line no-await-in-loop -- page after page
-    const page = await table.range({ from, to: slabKeys.to, limit: limits.scanRowsMax });
-    for (const [key, value] of page) slabs.push(Slab.decode(slabOfKey(key), value));
-    const last = page.at(-1);
-    if (last === undefined || page.length < limits.scanRowsMax) break;
-    from = Uint8Array.from([...last[0], 0]);
-  }
+  await eachRow(table, slabKeys, (key, value) => slabs.push(Slab.decode(slabOfKey(key), value)));
   if (row === undefined)
     throw new CoreError(
       'DISK_REFUSED',
@@ -312,6 +310,32 @@ async function loadSpace(
         'put the right index back',
     );
   engine.parts.space.load(slabs, summary);
+}
+
+/** What the last checkpoint knew of replicated chunks that must be in memory. */
+async function loadReplication(engine: ChunkEngine, table: JournaledTable): Promise<void> {
+  const { pendings, tags } = engine.parts;
+  await eachRow(table, pendingKeys, (key) => pendings.load(key));
+  await eachRow(table, tagKeys, (key, value) => {
+    const { target, entry } = decodeTagRow(key, value);
+    tags.load(target, entry);
+  });
+}
+
+async function eachRow(
+  table: JournaledTable,
+  { from: first, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
+  use: (key: Uint8Array, value: Uint8Array) => void,
+): Promise<void> {
+  let from = first;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- page after page
+    const page = await table.range({ from, to, limit: limits.scanRowsMax });
+    for (const [key, value] of page) use(key, value);
+    const last = page.at(-1);
+    if (last === undefined || page.length < limits.scanRowsMax) return;
+    from = Uint8Array.from([...last[0], 0]);
+  }
 }
 
 function hex(bytes: Uint8Array): string {

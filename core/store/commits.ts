@@ -3,21 +3,38 @@
 // recovery cannot part. Ordering rules of design 4.6 that are kept here: 1 (absolute records, nothing enters
 // the table before it is durable), 5 (checkpoint), 6 (nothing is shown that could be lost).
 
+import { assert } from '../base/assert.ts';
 import { CoreError, toCoreError } from '../base/errors.ts';
-import type { ChunkId, RecordNumber, TargetId } from '../base/ids.ts';
+import type { ChunkId, RecordNumber, TargetId, UpdateVer } from '../base/ids.ts';
 import { mark } from '../base/mark.ts';
 import type { Events } from '../env/events.ts';
 import type { KvMutation } from '../env/kv.ts';
 import type { Allocator } from './allocator.ts';
+import { lockKey } from './chunk-lock.ts';
 import {
   type ChunkRecord,
+  type RefChange,
   type Section,
+  type TagsRecord,
   decodeChunkRecord,
+  decodeCommitMark,
   decodeSpaceRecord,
+  decodeTagsRecord,
   encodeChunkRecord,
+  encodeCommitMark,
+  encodeTagsRecord,
 } from './chunk-record.ts';
-import { type ChunkRow, rowKey } from './chunk-row.ts';
+import {
+  type ChunkRow,
+  blocksOf,
+  committedRow,
+  decodeRow,
+  encodeRow,
+  isPending,
+  rowKey,
+} from './chunk-row.ts';
 import type { Draft } from './draft.ts';
+import type { PendingIndex } from './pending-index.ts';
 import type { Placements } from './placements.ts';
 import { pageCeil, slabOf } from './position.ts';
 import { slabKey } from './slab.ts';
@@ -25,6 +42,7 @@ import type { SlabFiles } from './slab-files.ts';
 import type { SpaceManager } from './space.ts';
 import { encodeSummary, summaryKey } from './summary.ts';
 import type { JournaledTable } from './table.ts';
+import type { TagTables } from './tag-tables.ts';
 import {
   type Journal,
   type JournalRecord,
@@ -40,6 +58,8 @@ export interface CommitParts {
   readonly files: SlabFiles;
   readonly placements: Placements;
   readonly space: SpaceManager;
+  readonly pendings: PendingIndex;
+  readonly tags: TagTables;
   readonly events: Events;
   readonly diskIdentity: Uint8Array;
 }
@@ -54,17 +74,26 @@ export interface Planned {
   readonly row: Uint8Array | undefined;
   readonly draft: Draft;
   readonly tag: UpdateTag;
+  /** The tag enters the exactly-once table with this version. */
+  readonly tagged?: UpdateVer | undefined;
   /** Unlocks the chunk: when the record is in force or can never be. */
   readonly release: () => void;
 }
 
 export class ChunkCommits implements JournalUser {
   readonly name = 'chunks';
-  readonly kinds = [recordKind.chunk, recordKind.space, recordKind.commitMark] as const;
+  readonly kinds = [
+    recordKind.chunk,
+    recordKind.space,
+    recordKind.commitMark,
+    recordKind.tags,
+  ] as const;
   private readonly parts: CommitParts;
   private openJournal: Journal | undefined;
   private failure: CoreError | undefined;
   private lastApplied = 0;
+  /** Rows whose commit mark is on its way: newer than the table's; undefined: the chunk is gone. */
+  private readonly marked = new Map<string, { readonly row: ChunkRow | undefined }>();
   /** Slabs that replayed records name and nobody knows: a later record must remove them. */
   private readonly unknownSlabs = new Set<number>();
   /** Told of every chunk that has patches after an update: what the background may fold. */
@@ -104,7 +133,7 @@ export class ChunkCommits implements JournalUser {
 
   /** Appends the record; it comes into force when it is durable. @throws CoreError DISK_OFFLINE, BUSY */
   submit(planned: Planned): Ticket {
-    const { target, chunk, next, row, draft, tag, release } = planned;
+    const { target, chunk, next, row, draft, tag, tagged, release } = planned;
     const { allocator } = this.parts;
     const { journal } = this;
     const refs = [
@@ -112,13 +141,13 @@ export class ChunkCommits implements JournalUser {
       ...draft.freed.map((position) => [position, allocator.submit(position, -1)] as const),
     ];
     const { sections } = draft;
-    const record: ChunkRecord = { target, chunk, row, tag, refs, sections };
+    const untagged = { target, chunk, row, tag, refs, sections };
+    const record: ChunkRecord = tagged === undefined ? untagged : { ...untagged, tagged };
     let ticket: Ticket;
     try {
       ticket = journal.append(recordKind.chunk, encodeChunkRecord(record), () => {
         this.apply(ticket.number, record, sections);
-        const patches = next?.content.patches.length ?? 0;
-        if (patches > 0) this.onPatched(target, chunk, patches);
+        if (next?.pending === undefined) this.notePatches(target, chunk, next);
         release();
       });
     } catch (error) {
@@ -135,6 +164,60 @@ export class ChunkCommits implements JournalUser {
     return ticket;
   }
 
+  private notePatches(target: TargetId, chunk: ChunkId, row: ChunkRow | undefined): void {
+    const patches = row?.content.patches.length ?? 0;
+    if (patches > 0) this.onPatched(target, chunk, patches);
+  }
+
+  /** The chunk's row where it is newer than the table's. */
+  ahead(target: TargetId, chunk: ChunkId): { readonly row: ChunkRow | undefined } | undefined {
+    return this.marked.size === 0 ? undefined : this.marked.get(lockKey(target, chunk));
+  }
+
+  /** The pending update becomes the committed content, at once for all that ask the engine, in the table and on
+   *  disk with the next records. @throws CoreError DISK_OFFLINE */
+  commit(target: TargetId, chunk: ChunkId, before: ChunkRow): void {
+    const { allocator } = this.parts;
+    const { pending } = before;
+    assert(pending !== undefined, 'what is committed is pending');
+    const row = committedRow(before);
+    const kept = new Set(blocksOf(row));
+    const freed = blocksOf(before).filter((position) => !kept.has(position));
+    const refs = freed.map((position) => [position, allocator.submit(position, -1)] as const);
+    const { version, chainVersion } = pending;
+    const key = lockKey(target, chunk);
+    const newest = { row };
+    const payload = encodeCommitMark({ target, chunk, version, chainVersion, refs });
+    let ticket: Ticket;
+    try {
+      ticket = this.journal.appendLazily(recordKind.commitMark, [payload], () => {
+        const encoded = row === undefined ? undefined : encodeRow(row);
+        this.apply(ticket.number, { target, chunk, row: encoded, refs }, []);
+        if (this.marked.get(key) === newest) this.marked.delete(key);
+        this.notePatches(target, chunk, row);
+      });
+    } catch (error) {
+      for (const position of freed) allocator.unsubmit(position, -1);
+      throw error;
+    }
+    this.marked.set(key, newest);
+    ticket.durable.catch((error: unknown) => this.fail(toCoreError(error)));
+  }
+
+  /** @throws CoreError DISK_OFFLINE, BUSY */
+  submitTags(record: TagsRecord): Ticket {
+    const payload = encodeTagsRecord(record);
+    const ticket: Ticket = this.journal.append(recordKind.tags, [payload], () =>
+      this.applyTags(ticket.number, record),
+    );
+    return ticket;
+  }
+
+  private applyTags(number: RecordNumber, record: TagsRecord): void {
+    this.parts.table.apply(number, this.parts.tags.apply(record));
+    this.lastApplied = number;
+  }
+
   /** Replay may write these bytes from now on, until a checkpoint passes the record. */
   private noteSections(number: number, sections: readonly Section[]): void {
     for (const { position, from, bytes } of sections)
@@ -142,11 +225,17 @@ export class ChunkCommits implements JournalUser {
   }
 
   /** A record became durable, now or before a restart: its row, block counts and bytes come into force. */
-  private apply(number: RecordNumber, record: ChunkRecord, sections: readonly Section[]): void {
-    const { table, allocator, placements } = this.parts;
-    const key = rowKey(record.target, record.chunk);
-    table.apply(number, [{ key, value: record.row }]);
+  private apply(number: RecordNumber, record: Applied, sections: readonly Section[]): void {
+    const { table, allocator, placements, pendings } = this.parts;
+    const { target, chunk, row } = record;
+    const rows: KvMutation[] = [{ key: rowKey(target, chunk), value: row }];
+    if (record.tagged !== undefined && record.tag !== undefined)
+      rows.push(
+        ...this.parts.tags.merge(target, [{ ...record.tag, chunk, version: record.tagged }]),
+      );
+    table.apply(number, rows);
     this.lastApplied = number;
+    pendings.note(target, chunk, isPending(row));
     for (const [position, refs] of record.refs)
       if (!allocator.apply(position, refs)) this.unknownSlabs.add(slabOf(position));
     for (const section of sections) placements.add(section);
@@ -167,12 +256,11 @@ export class ChunkCommits implements JournalUser {
       if (change.kind === 'removed') this.unknownSlabs.delete(change.slab);
       return;
     }
-    if (record.kind !== recordKind.chunk)
-      throw new CoreError(
-        'DISK_REFUSED',
-        `journal record ${record.number} is of kind ${record.kind}, which only chains of several ` +
-          'targets write; start a build that has them',
-      );
+    if (record.kind === recordKind.commitMark) return this.replayMark(record);
+    if (record.kind === recordKind.tags) {
+      this.applyTags(record.number, decodeTagsRecord(record.payload));
+      return;
+    }
     const decoded = decodeChunkRecord(record.payload);
     const row = decoded.row === undefined ? undefined : Uint8Array.from(decoded.row);
     // A slab that a later record removes has no file any more; its bytes need not go anywhere.
@@ -183,6 +271,19 @@ export class ChunkCommits implements JournalUser {
     this.apply(record.number, { ...decoded, row }, sections);
     await this.parts.placements.room();
     mark('engine.replay');
+  }
+
+  /** The row is the one before the mark, or a later one that replay has yet to restate, when the index was newer. */
+  private async replayMark({ number, payload }: JournalRecord): Promise<void> {
+    const { target, chunk, version, chainVersion, refs } = decodeCommitMark(payload);
+    const bytes = await this.parts.table.get(rowKey(target, chunk));
+    const row = bytes === undefined ? undefined : decodeRow(bytes);
+    const isNext = row?.pending?.version === version && row.pending.chainVersion === chainVersion;
+    const committed = row !== undefined && isNext ? committedRow(row) : row;
+    const encoded = committed === undefined ? undefined : encodeRow(committed);
+    this.apply(number, { target, chunk, row: encoded, refs }, []);
+    if (isNext) mark('engine.replayCommit');
+    else mark('engine.replayCommitted');
   }
 
   async replayed(): Promise<void> {
@@ -217,8 +318,8 @@ export class ChunkCommits implements JournalUser {
   }
 
   private spaceRows(): KvMutation[] {
-    const { allocator, space, diskIdentity } = this.parts;
-    const rows: KvMutation[] = [];
+    const { allocator, space, diskIdentity, pendings } = this.parts;
+    const rows: KvMutation[] = pendings.takeDirty();
     for (const number of allocator.takeDirty())
       rows.push({ key: slabKey(number), value: allocator.slab(number)?.encode() });
     const { nextSlab, slabs } = space;
@@ -226,6 +327,16 @@ export class ChunkCommits implements JournalUser {
     rows.push({ key: summaryKey, value });
     return rows;
   }
+}
+
+/** What of a record comes into force beside its bytes. */
+interface Applied {
+  readonly target: TargetId;
+  readonly chunk: ChunkId;
+  readonly row: Uint8Array | undefined;
+  readonly refs: readonly RefChange[];
+  readonly tag?: UpdateTag;
+  readonly tagged?: UpdateVer;
 }
 
 function offlineError(cause: CoreError): CoreError {

@@ -256,6 +256,11 @@ export class Drafter {
     written: Written,
   ): Promise<Content> {
     const { old } = work;
+    const length = Math.max(old.length, written.offset + written.bytes.length);
+    if (plan.append !== undefined && !this.mayAppend(old.base as Piece, plan.append)) {
+      mark('draft.foldDropped');
+      return this.fold(work, length, written);
+    }
     const crc = await this.editedCrc(work, written);
     const patches = plan.kept.slice();
     if (plan.zeros !== undefined) {
@@ -268,8 +273,14 @@ export class Drafter {
     }
     let base = old.base as Piece;
     if (plan.append !== undefined) base = await this.append(work, base, plan.append, written);
-    const length = Math.max(old.length, written.offset + written.bytes.length);
     return { length, crc32c: crc, base, patches };
+  }
+
+  /** A pending append that was dropped left bytes in the journal, behind the base, which replay or a late placement
+   *  would write over bytes that go straight to the slab. Journaled ones come after them in both. */
+  private mayAppend({ position }: Piece, { from, to }: Range): boolean {
+    const journaled = to - pageFloor(from) <= this.parts.journaledBytesMax;
+    return journaled || this.parts.allocator.directAllowed(position, pageCeil(from));
   }
 
   private async patch(work: Work, { from, to }: Range, written: Written): Promise<Piece> {
@@ -303,8 +314,8 @@ export class Drafter {
       this.journal(work, position, image, [head, ...added]);
     } else {
       mark('draft.appendDirect');
-      // Replay would write journaled bytes over ours. It has none here: those of this chunk end before, and
-      // a block that is large enough for an append of this size was cold when it was taken (mayBeWarm).
+      // Replay would write journaled bytes over ours. It has none here: those of this chunk end before (mayAppend),
+      // and a block that is large enough for an append of this size was cold when it was taken (mayBeWarm).
       assert(
         this.parts.allocator.directAllowed(position, pageCeil(from)),
         'append over warm bytes',

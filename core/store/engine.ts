@@ -13,8 +13,8 @@ import { CoreError, isCoreError } from '../base/errors.ts';
 import type { ChainVer, ChunkId, RecordNumber, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
-import { ChunkLocks } from './chunk-lock.ts';
-import type { ChunkReader } from './chunk-reader.ts';
+import { ChunkLocks, lockKey } from './chunk-lock.ts';
+import type { ChunkReader, Place } from './chunk-reader.ts';
 import { chunkRecordBytes } from './chunk-record.ts';
 import {
   type ChunkRow,
@@ -32,7 +32,9 @@ import { ChunkCommits, type CommitParts, type Planned } from './commits.ts';
 import type { Draft, Drafter, Written } from './draft.ts';
 import type { ChunkPlace } from './place.ts';
 import type { Superblock, TargetSuperblock } from './superblock.ts';
+import { TargetStore } from './target-store.ts';
 import type {
+  ChunkChange,
   ChunkRead,
   ChunkState,
   ChunkStore,
@@ -43,10 +45,9 @@ import type {
   StagedUpdate,
   StoreSpace,
   Ticket,
-  UpdateTag,
 } from './types.ts';
 import { unitChecksums } from './unit-checksums.ts';
-import { checkChange, checkVersion, isCount, newRow } from './update-checks.ts';
+import { checkChange, checkVersion, isCount, newRow, noTag } from './update-checks.ts';
 
 export interface EngineParts extends CommitParts {
   readonly reader: ChunkReader;
@@ -54,13 +55,14 @@ export interface EngineParts extends CommitParts {
   readonly targets: ReadonlyMap<TargetId, Superblock<TargetSuperblock>>;
 }
 
-/** Tag of folds and moves: they change no content and answer nobody. */
-const noTag = { session: 0, channel: 0, sequence: 0 } as UpdateTag;
+/** What `stageNext` stages. */
+export type NextRow = Pick<Planned, 'next' | 'draft' | 'tag' | 'tagged'>;
 
 export class ChunkEngine implements ChunkStore, JournalUser {
   readonly parts: EngineParts;
   readonly commits: ChunkCommits;
   private readonly locks = new ChunkLocks();
+  private readonly stores = new Map<TargetId, TargetStore>();
   private closed = false;
 
   constructor(parts: EngineParts) {
@@ -80,6 +82,21 @@ export class ChunkEngine implements ChunkStore, JournalUser {
 
   get targets(): TargetId[] {
     return [...this.parts.targets.keys()];
+  }
+
+  /** A target as a member of a chain of several. @throws CoreError INVALID_ARGUMENT: it is not on this disk */
+  target(id: TargetId): TargetStore {
+    this.checkTarget(id);
+    let store = this.stores.get(id);
+    if (store === undefined) {
+      store = new TargetStore(this, id);
+      this.stores.set(id, store);
+    }
+    return store;
+  }
+
+  superblockOf(target: TargetId): TargetSuperblock {
+    return (this.parts.targets.get(target) as Superblock<TargetSuperblock>).value;
   }
 
   /** Durably notes that the target serves under this chain version; call before it does (design 4.1). */
@@ -121,7 +138,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       const row = update.fresh === true ? undefined : await this.row(target, chunk);
       const version = checkVersion(update, row);
       const before = row ?? newRow(update, unitBytes);
-      const drafted = this.draft(update, row, before, written);
+      const drafted = this.draft({ target, chunk }, change, row, { before, written, unitBytes });
       const draft = drafted instanceof Promise ? await drafted : drafted;
       const sealed = before.sealed || change.kind === 'seal';
       const { chainVersion } = update;
@@ -163,14 +180,39 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     return staged.next?.length;
   }
 
-  private draft(
-    update: ChunkUpdate,
+  /** Locks the chunk and stages what `make` drafts from its newest row: for core/store/target-store.ts.
+   *  @returns undefined when there is nothing to do */
+  async stageNext(
+    place: Place,
+    make: (row: ChunkRow | undefined) => Promise<NextRow | undefined>,
+  ): Promise<StagedUpdate | undefined> {
+    this.checkOpen();
+    const { target, chunk } = place;
+    const release = await this.locks.acquire(lockKey(target, chunk));
+    try {
+      const next = await make(await this.row(target, chunk));
+      if (next !== undefined) return await this.staged({ target, chunk, release, ...next });
+      release();
+      return undefined;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** What a change makes of the committed content. `row` is the chunk's row, `before` the same or that of a new chunk;
+   *  `written` are the checked bytes of a write, with checksums of units of `unitBytes`. */
+  draft(
+    place: Place,
+    change: ChunkChange,
     row: ChunkRow | undefined,
-    before: ChunkRow,
-    written: Written | undefined,
+    {
+      before,
+      written,
+      unitBytes,
+    }: { before: ChunkRow; written: Written | undefined; unitBytes: number },
   ): Draft | Promise<Draft> {
-    const { target, chunk, change } = update;
-    const place = { target, chunk };
+    const { chunk } = place;
     const { drafter } = this.parts;
     if (change.kind === 'remove') {
       const freed = row === undefined ? [] : positionsOf(row.content);
@@ -184,14 +226,14 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       throw new CoreError('CHUNK_SEALED', `chunk ${chunk.blob}/${chunk.index} is sealed`);
     if (change.kind === 'truncate') return drafter.truncate(place, before, change.length);
     assert(written !== undefined, 'a write has bytes');
-    if (before.unitBytes === unitBytesOf(update)) return drafter.write(place, before, written);
+    if (before.unitBytes === unitBytes) return drafter.write(place, before, written);
     const checksums = unitChecksums([written.bytes], before.unitBytes);
     return drafter.write(place, before, { ...written, checksums });
   }
 
   /** Waits until memory and journal have room for the record. */
   private async staged(update: Omit<Planned, 'row'>): Promise<StagedUpdate> {
-    const { target, chunk, draft, next, tag, release } = update;
+    const { target, chunk, draft, next, tag } = update;
     const { drafter, placements } = this.parts;
     const row = next === undefined ? undefined : encodeRow(next);
     try {
@@ -202,8 +244,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
       drafter.drop(draft);
       throw error;
     }
-    const planned = { target, chunk, next, row, draft, tag, release };
-    return new Staged(planned, this.commits, drafter);
+    return new Staged({ ...update, row }, this.commits, drafter);
   }
 
   private checkOpen(): void {
@@ -258,13 +299,20 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     chunk: ChunkId,
     use: (row: ChunkRow) => Promise<T>,
   ): Promise<T> {
-    const { allocator, events } = this.parts;
-    const inside = allocator.epochs.enter();
-    try {
+    return this.reading(target, async () => {
       const row = await this.row(target, chunk);
       if (row === undefined || row.version === 0)
         throw new CoreError('CHUNK_NOT_FOUND', `no chunk ${chunk.blob}/${chunk.index}`);
-      return await use(row);
+      return use(row);
+    });
+  }
+
+  /** Blocks of a row that is looked up from now on are not reused before the reader ends. */
+  async reading<T>(target: TargetId, use: () => Promise<T>): Promise<T> {
+    const { allocator, events } = this.parts;
+    const inside = allocator.epochs.enter();
+    try {
+      return await use();
     } catch (error) {
       if (isCoreError(error, 'CORRUPT'))
         events.emit('error', 'chunk-corrupt', { target, detail: error.message });
@@ -278,7 +326,7 @@ export class ChunkEngine implements ChunkStore, JournalUser {
   async stat(target: TargetId, chunk: ChunkId): Promise<ChunkState | undefined> {
     this.checkTarget(target);
     const row = await this.row(target, chunk);
-    return row === undefined ? undefined : stateOf(row);
+    return row === undefined || row.version === 0 ? undefined : stateOf(row);
   }
 
   async scan(
@@ -287,7 +335,9 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     limit: number,
   ): Promise<{ chunk: ChunkId; state: ChunkState }[]> {
     const rows = await this.rows(target, after, limit);
-    return rows.map(([chunk, row]) => ({ chunk, state: stateOf(row) }));
+    return rows
+      .filter(([, row]) => row.version > 0)
+      .map(([chunk, row]) => ({ chunk, state: stateOf(row) }));
   }
 
   /** Rows of a target in key order. */
@@ -306,7 +356,22 @@ export class ChunkEngine implements ChunkStore, JournalUser {
     return entries.map(([key, value]) => [chunkOfKey(key), decodeRow(value)] as const);
   }
 
+  /** The newest row, in the calling turn; may wait for the disk. @throws CoreError CORRUPT */
+  rowSync(target: TargetId, chunk: ChunkId): ChunkRow | undefined {
+    const ahead = this.commits.ahead(target, chunk);
+    if (ahead !== undefined) return ahead.row;
+    const value = this.parts.table.getSync(rowKey(target, chunk));
+    return value === undefined ? undefined : decodeRow(value);
+  }
+
+  /** Makes `rowSync` find the row in memory. */
+  async warm(target: TargetId, chunk: ChunkId): Promise<void> {
+    await this.parts.table.get(rowKey(target, chunk));
+  }
+
   private async row(target: TargetId, chunk: ChunkId): Promise<ChunkRow | undefined> {
+    const ahead = this.commits.ahead(target, chunk);
+    if (ahead !== undefined) return ahead.row;
     const found = this.parts.table.get(rowKey(target, chunk));
     const value = found instanceof Promise ? await found : found;
     return value === undefined ? undefined : decodeRow(value);
@@ -393,12 +458,4 @@ class Staged implements StagedUpdate {
     this.drafter.drop(this.planned.draft);
     this.planned.release();
   }
-}
-
-function lockKey(target: TargetId, chunk: ChunkId): string {
-  return `${target}/${chunk.blob}/${chunk.index}`;
-}
-
-function unitBytesOf(update: ChunkUpdate): number {
-  return update.checksumUnitBytes ?? limits.checksumUnitBytes;
 }

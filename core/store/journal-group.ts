@@ -29,6 +29,8 @@ export function bytesOf(part: RecordPart): Uint8Array {
 export class Group {
   readonly records: PendingRecord[] = [];
   readonly first: number;
+  /** Somebody waits for one of its records. */
+  urgent = false;
   /** On disk without the padding to the page. */
   bytes = 0;
   readonly durable: Promise<void>;

@@ -63,6 +63,7 @@ export class DiskJournal implements Journal {
   /** Newest record of a user; marks alone need no checkpoint. */
   private lastUserNumber: number;
   private idleTimer = false;
+  private lazyTimer = false;
   private ringChanged: () => void = () => undefined;
 
   private failure: CoreError | undefined;
@@ -92,25 +93,39 @@ export class DiskJournal implements Journal {
 
   append(kind: RecordKind, parts: readonly RecordPart[], onDurable?: () => void): Ticket {
     if (this.closing !== undefined) throw closedError();
-    const ticket = this.enqueue(kind, parts, onDurable);
+    const ticket = this.enqueue(kind, parts, onDurable, true);
     this.lastUserNumber = ticket.number;
+    this.write();
     return ticket;
   }
 
-  private enqueue(kind: number, parts: readonly RecordPart[], onDurable?: () => void): Ticket {
+  appendLazily(kind: RecordKind, parts: readonly RecordPart[], onDurable?: () => void): Ticket {
+    if (this.closing !== undefined) throw closedError();
+    const ticket = this.enqueue(kind, parts, onDurable);
+    this.lastUserNumber = ticket.number;
+    this.writeSoon();
+    return ticket;
+  }
+
+  /** @param limited not a mark, without which nothing that is queued may ever be written, and not a lazy record,
+   *  which is small and belongs to one that asked for room */
+  private enqueue(
+    kind: number,
+    parts: readonly RecordPart[],
+    onDurable?: () => void,
+    limited = false,
+  ): Ticket {
     if (this.failure !== undefined) throw this.failure;
     let payloadBytes = 0;
     for (const part of parts) payloadBytes += bytesOf(part).length;
     const bytes = recordHeaderBytes + payloadBytes;
     if (bytes > this.ring.recordBytesMax)
       throw new CoreError('LIMIT_EXCEEDED', `a journal record of ${bytes} bytes`);
-    // A mark is small, and without it nothing that is queued may ever be written.
-    if (kind !== markKind && this.queuedBytes + bytes > 2 * limits.journalQueueBytesMax)
+    if (limited && this.queuedBytes + bytes > 2 * limits.journalQueueBytesMax)
       throw new CoreError('BUSY', 'the journal queue is full');
     const group = this.openGroup(bytes);
     group.add({ kind, parts, payloadBytes, onDurable });
     this.queuedBytes += bytes;
-    this.writing ??= this.writeGroups();
     return { number: this.nextNumber++ as RecordNumber, durable: group.durable };
   }
 
@@ -157,11 +172,29 @@ export class DiskJournal implements Journal {
 
   // --- writing -----------------------------------------------------------------------------------
 
+  /** What is queued is wanted now. Groups are written in order, so those before the last one are, too. */
+  private write(): void {
+    const last = this.groups.at(-1);
+    if (last !== undefined) last.urgent = true;
+    this.writing ??= this.writeGroups();
+  }
+
+  private writeSoon(): void {
+    if (this.lazyTimer) return;
+    this.lazyTimer = true;
+    this.clock.after(limits.journalLazyMs, () => {
+      this.lazyTimer = false;
+      if (this.failure === undefined && this.groups.length > 0) this.write();
+    });
+  }
+
   private async writeGroups(): Promise<void> {
     // Whatever else this turn appends belongs to the same group.
     await Promise.resolve();
     try {
       for (;;) {
+        // A group that holds lazy records alone waits, unless a later one is wanted.
+        if (!this.groups.some(({ urgent }) => urgent)) break;
         this.inFlight = this.groups.shift();
         if (this.inFlight === undefined) break;
         // oxlint-disable-next-line no-await-in-loop -- one group in flight (rule 7)
@@ -297,7 +330,9 @@ export class DiskJournal implements Journal {
 
   /** Appends a mark. */
   private note(): Promise<void> {
-    return this.enqueue(markKind, [encodeMark(this.ring.superblock.current.sequence)]).durable;
+    const { durable } = this.enqueue(markKind, [encodeMark(this.ring.superblock.current.sequence)]);
+    this.write();
+    return durable;
   }
 
   /** A group is provably whole once a later one exists; without one it could pass for a torn tail. */

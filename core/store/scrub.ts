@@ -4,7 +4,8 @@
 import { isCoreError } from '../base/errors.ts';
 import type { ChunkId, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
-import type { ChunkRow } from './chunk-row.ts';
+import type { ChunkRow, Content, Piece } from './chunk-row.ts';
+import type { Place } from './chunk-reader.ts';
 import type { ChunkEngine } from './engine.ts';
 import { noPosition } from './position.ts';
 
@@ -47,12 +48,12 @@ export async function scrub(
     chunks++;
     try {
       // oxlint-disable-next-line no-await-in-loop -- at the caller's pace
-      bytes += await engine.withRow(target, chunk, (row) =>
-        verifyChunk(engine, target, chunk, row),
-      );
+      bytes += await engine.reading(target, async () => {
+        const row = engine.rowSync(target, chunk);
+        // Removed since the page was read.
+        return row === undefined ? 0 : verifyChunk(engine, { target, chunk }, row);
+      });
     } catch (error) {
-      // Removed since the page was read.
-      if (isCoreError(error, 'CHUNK_NOT_FOUND')) continue;
       if (!isCoreError(error, 'CORRUPT')) throw error;
       findings.push({ target, chunk, detail: error.message });
     }
@@ -61,23 +62,28 @@ export async function scrub(
   return { next, findings, chunks, bytes };
 }
 
-/** Reads every piece whole, what patches cover included, and the content as a reader sees it. */
-async function verifyChunk(
-  engine: ChunkEngine,
-  target: TargetId,
-  chunk: ChunkId,
-  { content, unitBytes }: ChunkRow,
-): Promise<number> {
+/** Reads every piece whole, what patches cover included, and the contents as a reader sees them. */
+async function verifyChunk(engine: ChunkEngine, place: Place, row: ChunkRow): Promise<number> {
   const { reader } = engine.parts;
-  const place = { target, chunk };
+  const { content, pending, unitBytes } = row;
+  const shared = piecesOf(content);
+  const own = piecesOf(pending?.content).filter((piece) => !shared.some(isSamePiece(piece)));
   let bytes = 0;
-  const pieces = content.base === undefined ? [] : [content.base, ...content.patches];
-  for (const piece of pieces) {
+  for (const piece of [...shared, ...own]) {
     if (piece.position === noPosition) continue;
     // oxlint-disable-next-line no-await-in-loop -- at the caller's pace
     await reader.own(place, piece, unitBytes, 0, piece.length);
     bytes += piece.length;
   }
   await reader.whole(place, content, unitBytes);
+  if (pending?.content !== undefined) await reader.whole(place, pending.content, unitBytes);
   return bytes;
+}
+
+function piecesOf(content: Content | undefined): Piece[] {
+  return content?.base === undefined ? [] : [content.base, ...content.patches];
+}
+
+function isSamePiece({ position, length }: Piece): (other: Piece) => boolean {
+  return (other) => other.position === position && other.length === length;
 }

@@ -161,6 +161,15 @@ export class JournaledTable implements Table {
     return row === notNow ? this.load(text, inKv) : this.loaded(text, inKv, row, this.drops);
   }
 
+  /** As `get`, in the calling turn: a row that only the Kv has is read there, and may wait for the disk. */
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    const text = asBuffer(key).toString('latin1');
+    const known = this.lookup(text);
+    if (known !== undefined) return known ?? undefined;
+    const inKv = kvKey(this.prefix, text);
+    return this.loaded(text, inKv, this.kv.getSync(inKv), this.drops);
+  }
+
   private lookup(text: string): OverlayValue | undefined {
     const changed = this.active.get(text);
     if (changed !== undefined) return changed;

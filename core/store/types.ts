@@ -29,6 +29,8 @@ export const recordKind = {
   logCut: 5,
   /** A chunk's commit mark, journaled without waiting (design 4.2). */
   commitMark: 6,
+  /** The exactly-once table of a target was dropped, or entries were handed over to it. */
+  tags: 7,
 } as const;
 export type RecordKind = (typeof recordKind)[keyof typeof recordKind];
 
@@ -77,6 +79,9 @@ export interface Journal {
    *  visible, since no checkpoint can come between. @throws CoreError DISK_OFFLINE, LIMIT_EXCEEDED, and BUSY
    *  when callers that skip `room` overfill the queue */
   append(kind: RecordKind, parts: readonly RecordPart[], onDurable?: () => void): Ticket;
+  /** As `append`, of a small record that nobody waits for: it is written with the next record of others, or after
+   *  `journalLazyMs`. It keeps its place in the order of records. @throws CoreError DISK_OFFLINE, LIMIT_EXCEEDED */
+  appendLazily(kind: RecordKind, parts: readonly RecordPart[], onDurable?: () => void): Ticket;
   /** Waits while the journal is full (rule 8). Call before `append` of `bytes`. */
   room(bytes: number): Promise<void>;
   /** Number of the newest durable record. */
@@ -133,7 +138,16 @@ export type ChunkChange =
   | { readonly kind: 'seal' }
   | { readonly kind: 'remove' };
 
-export interface ChunkUpdate {
+/** How a chunk is laid out; a hint, and no part of its content. */
+export interface ChunkShape {
+  /** 64 KiB by default; 4 KiB for blobs that are read at random. Fixed at the chunk's first write. */
+  readonly checksumUnitBytes?: number;
+  /** Length that the chunk will have when it is whole, of a write that begins it: its block is chosen for
+   *  that, so that the pieces that follow are appended in place. */
+  readonly expectedBytes?: number;
+}
+
+export interface ChunkUpdate extends ChunkShape {
   readonly target: TargetId;
   readonly chunk: ChunkId;
   readonly change: ChunkChange;
@@ -141,11 +155,6 @@ export interface ChunkUpdate {
   readonly version?: UpdateVer;
   readonly chainVersion: ChainVer;
   readonly tag: UpdateTag;
-  /** 64 KiB by default; 4 KiB for blobs that are read at random. Fixed at the chunk's first write. */
-  readonly checksumUnitBytes?: number;
-  /** Length that the chunk will have when it is whole, of a write that begins it: its block is chosen for
-   *  that, so that the pieces that follow are appended in place. */
-  readonly expectedBytes?: number;
   /** The chunk is known not to exist (a fresh blob id): no index lookup. */
   readonly fresh?: boolean;
 }

@@ -2,11 +2,11 @@
 // the order of the chunk's versions. Pure.
 
 import { CoreError } from '../base/errors.ts';
-import type { UpdateVer } from '../base/ids.ts';
+import type { ChainVer, UpdateVer } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { type ChunkRow, emptyContent } from './chunk-row.ts';
 import type { Written } from './draft.ts';
-import type { ChunkChange, ChunkUpdate } from './types.ts';
+import type { ChunkChange, ChunkUpdate, UpdateTag } from './types.ts';
 import { combineUnits, unitChecksums } from './unit-checksums.ts';
 
 export function isCount(value: number): boolean {
@@ -59,11 +59,14 @@ export function checkVersion(update: ChunkUpdate, row: ChunkRow | undefined): Up
   return next;
 }
 
+/** Tag of folds and moves: they change no content and answer nobody. */
+export const noTag = { session: 0, channel: 0, sequence: 0 } as UpdateTag;
+
 /** The row of a chunk that does not exist yet. */
-export function newRow(update: ChunkUpdate, unitBytes: number): ChunkRow {
+export function newRow({ chainVersion }: { chainVersion: ChainVer }, unitBytes: number): ChunkRow {
   return {
     version: 0 as UpdateVer,
-    chainVersion: update.chainVersion,
+    chainVersion,
     epoch: 0,
     unitBytes,
     sealed: false,

@@ -83,6 +83,7 @@ const storeKinds: Readonly<
   'doubly used block': { kind: 'block-shared', severity: 'error' },
   'no such block': { kind: 'block-missing', severity: 'error' },
   'damaged row': { kind: 'chunk-row-damaged', severity: 'error' },
+  'unlisted pending update': { kind: 'pending-unlisted', severity: 'error' },
   'unknown target': { kind: 'target-unknown', severity: 'error' },
   'missing or short slab file': { kind: 'slab-missing', severity: 'error' },
 };

@@ -86,6 +86,8 @@ export function kvContract(name: string, make: () => Promise<KvFixture>): void {
           assert.ok([undefined, 'absent', String(round - 1), value].includes(during), during);
           // oxlint-disable-next-line no-await-in-loop -- batch after batch
           await written;
+          assert.equal(textOf(kv.getSync(key('a'))), value);
+          assert.equal(kv.getSync(key('none')), undefined);
           const after = now();
           assert.ok(after === undefined || after === value, after);
         }

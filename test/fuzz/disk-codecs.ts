@@ -57,12 +57,14 @@ function content(random: Prng, unitBytes: number): rows.Content {
 
 function chunkRow(random: Prng): rows.ChunkRow {
   const unitBytes = 2 ** (blockLog2Min + random.below(4));
+  const after = random.chance(0.5) ? content(random, unitBytes) : undefined;
   const pending: rows.Pending = {
     version: randomUint(random) as UpdateVer,
     chainVersion: randomUint(random) as ChainVer,
     tag: tag(random),
     result: random.below(2 ** 16),
-    content: random.chance(0.5) ? content(random, unitBytes) : undefined,
+    content: after,
+    sealed: after !== undefined && random.chance(0.5),
   };
   return {
     version: randomUint(random) as UpdateVer,

@@ -91,14 +91,18 @@ export class SimKv implements Kv {
 
   private async perform(operation: string): Promise<void> {
     await (this.options.delay?.(operation) ?? Promise.resolve());
-    if (operation === this.failing)
-      throw Object.assign(new Error(`EIO: simulated, kv ${operation}`), { code: 'EIO' });
+    if (operation === this.failing) throw simulatedError(operation);
   }
 
   /** Every other time, so that both ways are taken. */
   getNow(key: Uint8Array): Uint8Array | undefined | typeof notNow {
     if (this.options.delay !== undefined || this.failing === 'get') return notNow;
     return this.lookups++ % 2 === 0 ? copied(this.seen.get(text(key))) : notNow;
+  }
+
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    if (this.failing === 'get') throw simulatedError('get');
+    return copied(this.seen.get(text(key)));
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -214,6 +218,10 @@ export class SimKv implements Kv {
     this.base = this.base.with(damage);
     this.seen = this.seen.with(damage);
   }
+}
+
+function simulatedError(operation: string): Error {
+  return Object.assign(new Error(`EIO: simulated, kv ${operation}`), { code: 'EIO' });
 }
 
 /** Of the first key that is not below `key`. */

@@ -50,6 +50,10 @@ class LevelKv implements Kv {
     return value;
   }
 
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    return this.store.getSync(asBuffer(key));
+  }
+
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
     return this.store.get(asBuffer(key));
   }

@@ -90,8 +90,11 @@ const row: fc.Arbitrary<ChunkRow> = fc.record(
       chainVersion: id53.map((value) => value as ChainVer),
       tag,
       result: fc.integer({ min: 0, max: 65_535 }),
-      content: fc.option(content, { nil: undefined }),
-    }),
+      content,
+      sealed: fc.boolean(),
+    }).chain((pending) =>
+      fc.constantFrom(pending, { ...pending, content: undefined, sealed: false }),
+    ),
   },
   {
     noNullPrototype: true,

@@ -63,6 +63,11 @@ export class LossyKv implements Kv {
     return held === undefined ? this.kv.getNow(key) : copyOf(held.value);
   }
 
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    const held = this.unsynced.get(byteKey(key));
+    return held === undefined ? this.kv.getSync(key) : copyOf(held.value);
+  }
+
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     const held = this.unsynced.get(byteKey(key));
     return held === undefined ? this.kv.get(key) : copyOf(held.value);
