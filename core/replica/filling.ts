@@ -16,6 +16,7 @@ import {
   type ReplicaRow,
   type StoreWrite,
   type UpdateIdentity,
+  isNewer,
   isSameContent,
   isSameUpdate,
 } from './types.ts';
@@ -85,11 +86,8 @@ export class Filling {
     committed: ContentState | undefined,
     identity: UpdateIdentity,
   ): boolean {
-    return (
-      committed !== undefined &&
-      committed.assigned === this.chain?.version &&
-      committed.version > identity.version
-    );
+    if (committed?.assigned !== this.chain?.version) return false;
+    return committed !== undefined && isNewer(committed, identity);
   }
 
   private replace(

@@ -13,6 +13,7 @@ import {
   type ReplicaEnv,
   type ReplicaRow,
   chunkKey,
+  isNewer,
   isSameUpdate,
 } from './types.ts';
 
@@ -102,7 +103,7 @@ export class Forwarded {
       // A later version may be here: its checksum says nothing of this one.
       const crc32c = have === identity.version ? committed?.crc32c : undefined;
       reply(crc32c === undefined ? { kind: 'done' } : { kind: 'done', crc32c });
-    } else if (have + 1 !== identity.version)
+    } else if (!isSameUpdate(committed, message.base))
       env.fatal(
         `chunk ${chunkKey(chunk)}: update ${identity.version} of chain version ${identity.assigned} does not ` +
           `follow ${have} of ${committed?.assigned ?? 0}`,
@@ -125,6 +126,5 @@ export class Forwarded {
 /** Whether the update was committed here before. */
 function isRepeat({ identity, remove }: Forward, committed: ContentState | undefined): boolean {
   if (committed === undefined) return remove;
-  if (committed.version === identity.version) return isSameUpdate(committed, identity);
-  return committed.version > identity.version;
+  return isSameUpdate(committed, identity) || isNewer(committed, identity);
 }

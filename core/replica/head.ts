@@ -35,6 +35,10 @@ export class Head {
     { readonly tag: UpdateTag; readonly answer: UpdateAnswer }
   >();
 
+  /** Highest version of a removal that was assigned under this chain version. A chunk that is made anew begins behind
+   *  it, or (version, chain version) would name a second update. */
+  private removedVersion = 0;
+
   constructor({ env, locks, operations, self }: HeadParts) {
     this.env = env;
     this.locks = locks;
@@ -48,6 +52,7 @@ export class Head {
     const waiting = [...this.running.values()].flat();
     this.running.clear();
     this.refused.clear();
+    this.removedVersion = 0;
     for (const reply of waiting) reply(this.refusal('routing'));
   }
 
@@ -128,13 +133,15 @@ export class Head {
     }
     const base = row?.committed;
     const { version: assigned } = this.chain as Chain;
-    const identity = { version: ((base?.version ?? 0) + 1) as UpdateVer, assigned };
+    const version = ((base?.version ?? this.removedVersion) + 1) as UpdateVer;
+    const identity = { version, assigned };
     const remove = change.kind === 'remove';
     const { shape } = request;
+    if (remove) this.removedVersion = Math.max(this.removedVersion, version);
     const body: UpdateBody = remove ? change : { kind: 'change', change, shape };
     this.operations.begin(
       { chunk, identity, tag, remove, body, base },
-      { done: (version) => answer({ ok: true, version }), refused: () => undefined },
+      { done: () => answer({ ok: true, version }), refused: () => undefined },
       (error) => answer({ ok: false, error }),
     );
   }

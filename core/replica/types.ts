@@ -11,7 +11,8 @@ export type { TagEntry } from '../store/tag-row.ts';
 
 // --- what is stored ------------------------------------------------------------------------------
 
-/** Names one update for ever: one head assigns under one chain version, and no version twice. */
+/** Names one update of a chunk for ever: one head assigns under one chain version, and no version twice, not even when
+ *  the chunk is removed and made anew. A chunk's first version is therefore not always 1. */
 export interface UpdateIdentity {
   readonly version: UpdateVer;
   /** Chain version under which the head assigned `version`. */
@@ -276,6 +277,11 @@ export function isSameUpdate(
   b: UpdateIdentity | undefined,
 ): boolean {
   return a?.version === b?.version && a?.assigned === b?.assigned;
+}
+
+/** Of two updates of one chunk. */
+export function isNewer(a: UpdateIdentity, b: UpdateIdentity): boolean {
+  return a.assigned > b.assigned || (a.assigned === b.assigned && a.version > b.version);
 }
 
 export function isSameContent(a: ContentState | undefined, b: ContentState | undefined): boolean {

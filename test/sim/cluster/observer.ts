@@ -129,9 +129,11 @@ function judgeOrder(
   let before: Commit | undefined;
   for (const commit of order) {
     const { update, bytes } = commit;
-    const follows = before === undefined || before.update.remove ? 1 : before.update.version + 1;
-    if (update.version !== follows)
-      wrong.push(`chunk ${key}: version ${update.version} was committed, not ${follows}`);
+    if (before !== undefined && !follows(update, before.update))
+      wrong.push(
+        `chunk ${key}: version ${update.version} of ${update.assigned} was committed behind ` +
+          `${before.update.version} of ${before.update.assigned}`,
+      );
     const operation = byTag.get(tagName(update.tag))?.operation;
     if (operation !== undefined && operation.kind !== 'read') {
       const base = before === undefined || before.update.remove ? nothing : before.bytes;
@@ -141,6 +143,13 @@ function judgeOrder(
     before = commit;
   }
   return wrong;
+}
+
+/** The next version; behind a removal a greater one of the same chain version, or any of a later one. */
+function follows(update: PendingState, before: PendingState): boolean {
+  if (!before.remove) return update.version === before.version + 1;
+  if (update.assigned === before.assigned) return update.version > before.version;
+  return update.assigned > before.assigned;
 }
 
 /** Whether the content was current at some time between start and end. */
