@@ -27,6 +27,7 @@ targetContract('simulated', async () => {
       later: (ms, run) => world.after(ms, run),
       observer: new Observer(world),
       serves: () => true,
+      reach: () => undefined,
       onIoError: () => undefined,
     });
   let target = open();

@@ -8,6 +8,7 @@ import type { ReplicaSettings } from '../../../core/replica/types.ts';
 import { chunkKey } from '../../../core/replica/types.ts';
 import { ClientProcess } from './client-process.ts';
 import { Faults } from './faults.ts';
+import { FaultPoints } from './fault-points.ts';
 import type { HistoryEntry } from './history.ts';
 import { ManagerProcess, ManagerRows } from './manager-process.ts';
 import { Network } from './network.ts';
@@ -40,6 +41,8 @@ export interface RunReport {
   readonly events: number;
   readonly operations: number;
   readonly faults: ReadonlyMap<string, number>;
+  /** Steps at which a process died. */
+  readonly points: ReadonlyMap<string, number>;
   readonly trace: number;
   readonly chainVersions: number;
 }
@@ -49,6 +52,7 @@ export class Cluster {
   readonly network: Network;
   readonly observer: Observer;
   readonly rows: ManagerRows;
+  readonly points: FaultPoints;
   readonly stores: StoreProcess[];
   readonly managers: ManagerProcess[];
   readonly clients: ClientProcess[];
@@ -63,6 +67,7 @@ export class Cluster {
     const { prng } = world;
     const network = new Network(world);
     this.network = network;
+    this.points = new FaultPoints(world);
     const replicas = prng.pick([1, 2, 3, 3, 3, 4]);
     const chains = prng.pick([1, 1, 2]);
     const targetsOf = (store: number): TargetId[] =>
@@ -82,7 +87,8 @@ export class Cluster {
         settings,
         storeOf,
         managers: managersOf,
-        onFatal: (target, reason) => this.violations.push(`target ${target} gave up: ${reason}`),
+        points: this.points,
+        onFatal: (process, target, reason) => this.gaveUp(process, target, reason),
       });
     });
     this.rows = new ManagerRows(
@@ -115,6 +121,7 @@ export class Cluster {
           rows: this.rows,
           fencing,
           stores: this.stores,
+          points: this.points,
           listeners,
         }),
     );
@@ -136,6 +143,23 @@ export class Cluster {
           history: this.history,
         }),
     );
+    this.drift(prng.pick([0, 0.001, 0.03]));
+  }
+
+  /** Clocks that differ by up to that share, from origins of their own. */
+  private drift(share: number): void {
+    const { prng } = this.world;
+    for (const process of this.processes)
+      process.clock = {
+        rate: 1 + (prng.unit() * 2 - 1) * share,
+        originMs: prng.below(1_000_000),
+      };
+  }
+
+  /** A target that cannot go on. It may, for want of space; then somebody makes room. */
+  private gaveUp(process: StoreProcess, target: TargetId, reason: string): void {
+    if (reason.endsWith('DISK_FULL')) this.world.after(0, () => process.replace());
+    else this.violations.push(`target ${target} gave up: ${reason}`);
   }
 
   get processes(): readonly (StoreProcess | ManagerProcess | ClientProcess)[] {
@@ -158,10 +182,32 @@ const settleMs = 60_000;
 export function runSeed(seed: number): RunReport {
   const cluster = new Cluster(seed);
   const { world, violations } = cluster;
+  const faults = new Faults(cluster);
+  try {
+    live(cluster, faults);
+    check(cluster);
+  } catch (error) {
+    // An assertion of a machine.
+    violations.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  return {
+    seed,
+    violations: [...violations, ...cluster.observer.violations],
+    virtualMs: world.nowMs,
+    events: world.events,
+    operations: cluster.history.length,
+    faults: faults.counts,
+    points: cluster.points.hits,
+    trace: world.trace,
+    chainVersions: [...cluster.rows.chains.values()].reduce((sum, { version }) => sum + version, 0),
+  };
+}
+
+function live(cluster: Cluster, faults: Faults): void {
+  const { world, violations } = cluster;
   const safetyMs = 45_000 + world.prng.below(45_000);
   for (const process of cluster.processes) process.start();
   world.runUntil(6000);
-  const faults = new Faults(cluster);
   const thinkMs = world.prng.pick([100, 300, 800]);
   for (const client of cluster.clients) for (let n = 0; n < 2; n++) client.loop(thinkMs);
   faults.start(world.prng.pick([800, 2500, 6000]));
@@ -173,17 +219,6 @@ export function runSeed(seed: number): RunReport {
   if (!cluster.isWhole)
     violations.push(`not whole ${settleMs / 1000} s after the last fault: ${states(cluster)}`);
   else readEverywhere(cluster);
-  check(cluster);
-  return {
-    seed,
-    violations: [...violations, ...cluster.observer.violations],
-    virtualMs: world.nowMs,
-    events: world.events,
-    operations: cluster.history.length,
-    faults: faults.counts,
-    trace: world.trace,
-    chainVersions: [...cluster.rows.chains.values()].reduce((sum, { version }) => sum + version, 0),
-  };
 }
 
 function states({ rows, clients }: Cluster): string {

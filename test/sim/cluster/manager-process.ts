@@ -5,6 +5,7 @@ import type { ChainId } from '../../../core/base/ids.ts';
 import type { Chain } from '../../../core/chain/chain.ts';
 import type { FencingSettings, Heartbeat, Routing } from '../../../core/chain/membership.ts';
 import { Manager } from '../../../core/manager/manager.ts';
+import type { FaultPoints } from './fault-points.ts';
 import type { Network } from './network.ts';
 import { SimProcess } from './process.ts';
 import type { StoreProcess } from './store-process.ts';
@@ -17,6 +18,8 @@ export class ManagerRows {
   routing = 0;
   /** Of an answer to get lost. */
   loss = 0;
+  /** Managers, by name, whose transactions do not arrive until that time. */
+  readonly cutOff = new Map<string, number>();
 
   constructor(chains: readonly Chain[]) {
     for (const chain of chains) this.chains.set(chain.id, chain);
@@ -30,6 +33,7 @@ export interface ManagerProcessParts {
   readonly rows: ManagerRows;
   readonly fencing: FencingSettings;
   readonly stores: readonly StoreProcess[];
+  readonly points: FaultPoints;
   /** Clients listen, too. */
   readonly listeners: () => readonly { process: SimProcess; onRouting(routing: Routing): void }[];
 }
@@ -51,12 +55,12 @@ export class ManagerProcess extends SimProcess {
 
   protected override onStart(): void {
     const { managerRenewMs, scanMs } = this.parts.fencing;
-    this.seen = { count: -1, sinceMs: this.world.nowMs };
+    this.seen = { count: -1, sinceMs: this.nowMs };
     this.every(managerRenewMs, () => {
       if (this.manager === undefined) this.campaign();
       else this.renew(this.manager);
     });
-    this.every(scanMs, () => this.manager?.scan(this.world.nowMs));
+    this.every(scanMs, () => this.manager?.scan(this.nowMs));
   }
 
   protected override onKill(): void {
@@ -67,6 +71,7 @@ export class ManagerProcess extends SimProcess {
   private transact<T>(run: (rows: ManagerRows) => T, done: (result: T | undefined) => void): void {
     const { rows, world } = this.parts;
     const { prng } = world;
+    if ((rows.cutOff.get(this.name) ?? 0) > world.nowMs) return this.after(500, () => done(undefined));
     world.after(0.2 + prng.unit(), () => {
       const result = run(rows);
       const lost = prng.chance(rows.loss);
@@ -83,14 +88,14 @@ export class ManagerProcess extends SimProcess {
       ({ lease }) => lease.count,
       (count) => {
         if (count === undefined || this.manager !== undefined) return;
-        if (count !== this.seen.count) this.seen = { count, sinceMs: this.world.nowMs };
-        else if (this.world.nowMs - this.seen.sinceMs > managerLeaseMs) this.take(count);
+        if (count !== this.seen.count) this.seen = { count, sinceMs: this.nowMs };
+        else if (this.nowMs - this.seen.sinceMs > managerLeaseMs) this.take(count);
       },
     );
   }
 
   private take(count: number): void {
-    const sentMs = this.world.nowMs;
+    const sentMs = this.nowMs;
     this.transact(
       (rows) => {
         if (rows.lease.count !== count) return undefined;
@@ -103,7 +108,7 @@ export class ManagerProcess extends SimProcess {
         const manager: Manager = new Manager({
           fencing,
           ...taken,
-          nowMs: this.world.nowMs,
+          nowMs: this.nowMs,
           leaseSentMs: sentMs,
           env: {
             persist: (chain, done) => this.persist(chain, done),
@@ -114,6 +119,7 @@ export class ManagerProcess extends SimProcess {
           },
         });
         this.manager = manager;
+        this.reach('lease taken');
         this.publish(manager.routing);
       },
     );
@@ -124,7 +130,7 @@ export class ManagerProcess extends SimProcess {
   }
 
   private renew(manager: Manager): void {
-    const sentMs = this.world.nowMs;
+    const sentMs = this.nowMs;
     const { holder } = this;
     this.transact(
       (rows) => {
@@ -149,12 +155,22 @@ export class ManagerProcess extends SimProcess {
         return true;
       },
       // An unknown outcome: whoever takes the lease next reads what is there.
-      (ok) => done(ok === true),
+      (ok) => {
+        this.reach('chain durable');
+        done(ok === true);
+      },
     );
   }
 
+  private reach(point: string): void {
+    this.parts.points.reach(this, point);
+  }
+
   private publish(routing: Routing): void {
-    for (const store of this.parts.stores) this.send(store, () => store.onRouting(routing));
+    for (const store of this.parts.stores) {
+      this.send(store, () => store.onRouting(routing));
+      this.reach('publish');
+    }
     for (const listener of this.parts.listeners())
       this.send(listener.process, () => listener.onRouting(routing));
   }
@@ -162,7 +178,7 @@ export class ManagerProcess extends SimProcess {
   // --- messages ----------------------------------------------------------------------------------
 
   onHeartbeat(store: StoreProcess, beat: Heartbeat): void {
-    const ack = this.manager?.heartbeat(beat, this.world.nowMs);
+    const ack = this.manager?.heartbeat(beat, this.nowMs);
     if (ack !== undefined) this.send(store, () => store.onAck(ack));
   }
 

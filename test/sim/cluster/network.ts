@@ -18,8 +18,8 @@ export const calmNetwork: NetworkFaults = { loss: 0, repeat: 0, late: 0, lateMs:
 export class Network {
   private readonly world: World;
   faults: NetworkFaults = calmNetwork;
-  /** Directed ways that carry nothing: "from>to". */
-  private readonly cut = new Set<string>();
+  /** Directed ways, "from>to", that carry nothing until that time. */
+  private readonly cut = new Map<string, number>();
   /** Ways that hold back what they are given until that time. */
   private readonly clogged = new Map<string, number>();
   readonly counts = { sent: 0, lost: 0, repeated: 0, late: 0, cut: 0, clogged: 0 };
@@ -28,8 +28,8 @@ export class Network {
     this.world = world;
   }
 
-  cutWay(from: string, to: string): void {
-    this.cut.add(`${from}>${to}`);
+  cutWay(from: string, to: string, ms: number): void {
+    this.cut.set(`${from}>${to}`, this.world.nowMs + ms);
   }
 
   clog(from: string, to: string, ms: number): void {
@@ -41,13 +41,21 @@ export class Network {
     this.clogged.clear();
   }
 
+  private isCut(way: string): boolean {
+    const until = this.cut.get(way);
+    if (until === undefined) return false;
+    if (until > this.world.nowMs) return true;
+    this.cut.delete(way);
+    return false;
+  }
+
   send(from: string, to: string, deliver: () => void): void {
     const { world, faults, counts } = this;
     const { prng } = world;
     counts.sent++;
     const hasWays = this.cut.size > 0 || this.clogged.size > 0;
     const way = hasWays ? `${from}>${to}` : '';
-    if (this.cut.has(way)) {
+    if (hasWays && this.isCut(way)) {
       counts.cut++;
       return;
     }
@@ -63,7 +71,7 @@ export class Network {
         counts.late++;
         delay += prng.unit() * faults.lateMs;
       }
-      const until = this.clogged.get(way) ?? 0;
+      const until = hasWays ? (this.clogged.get(way) ?? 0) : 0;
       if (until > world.nowMs) {
         counts.clogged++;
         delay += until - world.nowMs;

@@ -4,8 +4,18 @@
 import type { Network } from './network.ts';
 import type { World } from './world.ts';
 
+/** Thrown where a process dies in the middle of what it does. */
+export class Crashed extends Error {}
+
+/** A monotonic clock: it has an origin of its own, and is a little fast or slow. */
+export interface DriftingClock {
+  readonly rate: number;
+  readonly originMs: number;
+}
+
 export abstract class SimProcess {
   readonly name: string;
+  clock: DriftingClock = { rate: 1, originMs: 0 };
   readonly world: World;
   protected readonly network: Network;
   private life = 0;
@@ -26,11 +36,24 @@ export abstract class SimProcess {
     return this.life;
   }
 
+  /** By its own clock. */
+  get nowMs(): number {
+    return this.world.nowMs * this.clock.rate + this.clock.originMs;
+  }
+
   start(): void {
     if (this.alive) return;
     this.life++;
     this.alive = true;
-    this.onStart();
+    this.mayCrash(() => this.onStart());
+  }
+
+  private mayCrash(what: () => void): void {
+    try {
+      what();
+    } catch (error) {
+      if (!(error instanceof Crashed)) throw error;
+    }
   }
 
   kill(): void {
@@ -59,13 +82,13 @@ export abstract class SimProcess {
   /** Runs something in this process, unless it is dead; when it is stopped, later. */
   run(what: () => void): void {
     if (!this.alive) return;
-    if (this.held === undefined) what();
+    if (this.held === undefined) this.mayCrash(what);
     else this.held.push(what);
   }
 
   after(ms: number, what: () => void): void {
     const { life } = this;
-    this.world.after(ms, () => {
+    this.world.after(ms / this.clock.rate, () => {
       if (this.life === life) this.run(what);
     });
   }

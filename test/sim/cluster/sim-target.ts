@@ -11,6 +11,7 @@ import {
   type StoreWrite,
   chunkKey,
 } from '../../../core/replica/types.ts';
+import { pointOfMessage, pointOfWrite } from './fault-points.ts';
 import type { Observer } from './observer.ts';
 import type { DiskImage } from './target-disk.ts';
 import type { World } from './world.ts';
@@ -36,6 +37,8 @@ export interface SimTargetParts {
   /** Whether the replica serves by the chain version that it acts under. */
   readonly serves: () => boolean;
   readonly onIoError: () => void;
+  /** The process takes a step at which it may die. */
+  readonly reach: (point: string) => void;
 }
 
 export class SimTarget {
@@ -52,6 +55,12 @@ export class SimTarget {
   slowness = 1;
   /** The next sync fails, and with it the disk. */
   failNext = false;
+  /** No space for new data. */
+  full = false;
+  /** The next transfer of a filling is said to be written and is not: the disk lies. */
+  loseNext = false;
+  /** It did, in this filling: the machine repairs it once, and gives the target up the second time. */
+  private lied = false;
 
   constructor(parts: SimTargetParts) {
     this.parts = parts;
@@ -72,6 +81,7 @@ export class SimTarget {
       persist: (write, done) => {
         this.queue.push({ write, done });
         this.pump();
+        parts.reach(pointOfWrite('persist', write));
       },
       commit: (chunk) => {
         const pending = view.chunks.get(chunkKey(chunk))?.pending;
@@ -81,6 +91,7 @@ export class SimTarget {
         view.commit(chunk);
         this.queue.push({ write: { kind: 'commit', chunk }, done: undefined });
         this.flushSoon();
+        parts.reach('commit');
       },
       read: (chunk, which, { offset, length }, done) => {
         const stored = view.chunks.get(chunkKey(chunk));
@@ -88,7 +99,10 @@ export class SimTarget {
         const bytes = content?.bytes.subarray(offset, offset + length);
         parts.later(0.1 * this.slowness * (1 + parts.world.prng.unit()), () => done(bytes));
       },
-      send: parts.send,
+      send: (to, message) => {
+        parts.send(to, message);
+        parts.reach(pointOfMessage(message));
+      },
       after: parts.later,
     };
   }
@@ -128,20 +142,40 @@ export class SimTarget {
       return;
     }
     this.syncing = undefined;
-    for (const { write } of group) this.keep(write);
-    for (const { write, done } of group) {
-      if (write.kind !== 'commit') {
-        this.view.apply(write);
-        this.tell(write);
-      }
-      done?.({ ok: true });
+    const refused = new Set(group.filter(({ write }) => this.isRefused(write)));
+    const lost = new Set(group.filter(({ write }) => this.isLost(write)));
+    const isStored = (entry: Entry): boolean => !refused.has(entry) && !lost.has(entry);
+    for (const entry of group) if (isStored(entry)) this.keep(entry.write, this.parts.serves());
+    for (const entry of group) {
+      const { write, done } = entry;
+      if (write.kind === 'commit') continue;
+      this.parts.reach(pointOfWrite('durable', write));
+      if (isStored(entry)) this.view.apply(write);
+      done?.(refused.has(entry) ? { ok: false, error: 'DISK_FULL' } : { ok: true });
     }
     this.pump();
   }
 
+  /** A full disk takes what makes room and what is small. */
+  private isRefused(write: Entry['write']): boolean {
+    if (!this.full) return false;
+    return write.kind === 'replace' || (write.kind === 'pending' && write.body.kind !== 'remove');
+  }
+
+  private isLost(write: Entry['write']): boolean {
+    if (write.kind === 'forget') this.lied = false;
+    if (!this.loseNext || this.lied || this.parts.serves()) return false;
+    // What comes after the digests is compared with nothing: a live update, which has a tag.
+    const isTransfer = write.kind === 'replace' || write.kind === 'erase';
+    if (!isTransfer || write.tag !== undefined) return false;
+    this.loseNext = false;
+    this.lied = true;
+    return true;
+  }
+
   /** What a target that is being filled takes whole is committed at once; it may have begun to serve meanwhile. */
-  private tell(write: StoreWrite): void {
-    const { observer, id, serves } = this.parts;
+  private tell(write: StoreWrite, serves: boolean): void {
+    const { observer, id } = this.parts;
     if (write.kind === 'forget') observer.forgot(id);
     if ((write.kind !== 'erase' && write.kind !== 'replace') || write.tag === undefined) return;
     const { chunk, identity, tag } = write;
@@ -152,12 +186,16 @@ export class SimTarget {
     const { crc32c, sealed } = content;
     const bytes = Buffer.from(content.bytes);
     const update = { version, assigned, tag, remove, length: bytes.length, crc32c, sealed };
-    observer.committed(id, { chunk, update, bytes, serves: serves() });
+    observer.committed(id, { chunk, update, bytes, serves });
   }
 
-  private keep(write: Entry['write']): void {
-    if (write.kind === 'commit') this.durable.commit(write.chunk);
-    else this.durable.apply(write);
+  private keep(write: Entry['write'], serves: boolean): void {
+    if (write.kind === 'commit') {
+      this.durable.commit(write.chunk);
+      return;
+    }
+    this.durable.apply(write);
+    this.tell(write, serves);
   }
 
   /** The process is gone: of the group in flight a prefix is on disk. */
@@ -166,7 +204,8 @@ export class SimTarget {
     this.dead = true;
     const group = this.syncing ?? [];
     const kept = this.parts.world.prng.below(group.length + 1);
-    for (const { write } of group.slice(0, kept)) this.keep(write);
+    for (const { write } of group.slice(0, kept))
+      if (!this.isRefused(write)) this.keep(write, false);
   }
 }
 

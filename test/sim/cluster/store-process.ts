@@ -11,6 +11,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from '../../../core/replica/types.ts';
+import type { FaultPoints } from './fault-points.ts';
 import type { ManagerProcess } from './manager-process.ts';
 import type { Network } from './network.ts';
 import type { Observer } from './observer.ts';
@@ -33,12 +34,15 @@ export interface StoreProcessParts {
   /** Of any target in the cluster. */
   readonly storeOf: (target: TargetId) => StoreProcess;
   readonly managers: () => readonly ManagerProcess[];
-  readonly onFatal: (target: TargetId, reason: string) => void;
+  readonly points: FaultPoints;
+  readonly onFatal: (store: StoreProcess, target: TargetId, reason: string) => void;
 }
 
 export class StoreProcess extends SimProcess {
   private readonly parts: StoreProcessParts;
   readonly disks = new Map<TargetId, DiskImage>();
+  /** Copies of disks of some time ago. */
+  readonly copies = new Map<TargetId, DiskImage>();
   private targets = new Map<TargetId, SimTarget>();
   private host: StoreHost | undefined;
   private readonly serving = new Set<TargetId>();
@@ -60,6 +64,11 @@ export class StoreProcess extends SimProcess {
     this.disks.set(target, new DiskImage(identity));
   }
 
+  /** In the place of the present one; only while the process is dead. */
+  putDisk(target: TargetId, disk: DiskImage): void {
+    this.disks.set(target, disk);
+  }
+
   target(id: TargetId): SimTarget | undefined {
     return this.targets.get(id);
   }
@@ -79,9 +88,9 @@ export class StoreProcess extends SimProcess {
       targets,
       fencing,
       settings,
-      now: () => this.world.nowMs,
+      now: () => this.nowMs,
       changed: () => this.after(0, () => this.beat()),
-      failed: (target, reason) => this.parts.onFatal(target, reason),
+      failed: (target, reason) => this.parts.onFatal(this, target, reason),
     });
     this.beat();
     this.every(fencing.heartbeatMs, () => this.beat());
@@ -112,13 +121,17 @@ export class StoreProcess extends SimProcess {
       },
       later: (ms, run) => this.after(ms, run),
       observer,
+      reach: (point) => this.parts.points.reach(this, point),
       serves: () => this.host?.replica(id)?.state === 'SERVING',
       // A failed sync ends the disk; this store has one, so the process ends.
-      onIoError: () => {
-        this.kill();
-        world.after(replacedMs, () => this.start());
-      },
+      onIoError: () => this.replace(),
     });
+  }
+
+  /** It goes down, and comes back after a while with what was wrong mended. */
+  replace(): void {
+    this.kill();
+    this.world.after(replacedMs, () => this.start());
   }
 
   protected override onKill(): void {
