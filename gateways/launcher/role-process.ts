@@ -16,6 +16,10 @@ import type { BoundSocket } from './socket.ts';
 
 export type RoleState = 'STARTING' | 'SERVING' | 'DRAINING' | 'STOPPED' | 'BACKOFF' | 'CRASH_LOOP';
 
+/** What is young in a role is dead when it is collected, but for the requests of one turn: helpers to copy it cost
+ *  more to wake than they copy, a fifth of the door's CPU on small requests. */
+const roleFlags = ['--no-parallel-scavenge'];
+
 export interface RoleProcessOptions {
   /** The program that children run: dist/gateways/main.js. */
   readonly mainFile: string;
@@ -111,6 +115,7 @@ export class RoleProcess {
     const child = fork(this.options.mainFile, ['role', this.role], {
       // stdout belongs to the launcher's one line; whatever a role prints goes to stderr.
       stdio: ['ignore', 2, 2, 'ipc'],
+      execArgv: [...process.execArgv, ...roleFlags],
       env: { ...environment, UV_THREADPOOL_SIZE: String(processLimits.threadPoolSize) },
     });
     this.child = child;
