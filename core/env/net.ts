@@ -6,7 +6,8 @@ export type Address =
 
 export interface Connection {
   /** Queues the parts in order; they must not change until the kernel has them. False when the peer is slow:
-   *  wait for `onDrain`. What is written in one turn of the event loop goes out in one system call.
+   *  wait for `onDrain`. What is written in one turn of the event loop goes out in one system call, with
+   *  what the few turns after it write.
    *  @param onTaken called once, when the kernel has the parts; never when the connection ends before */
   write(parts: readonly Uint8Array[], onTaken?: () => void): boolean;
   /** Bytes queued and not yet taken by the kernel. */

@@ -83,6 +83,41 @@ describe('net', () => {
     client.destroy();
   });
 
+  test('what the next turns write goes along, but never more than some of them', async () => {
+    const received: string[] = [];
+    listener = await nodeNet.listen({ kind: 'unix', path: join(directory, 's') }, (connection) => {
+      accepted.push(connection);
+      connection.onData = (bytes) => received.push(Buffer.from(bytes).toString());
+    });
+    const client = await nodeNet.connect(listener.address, 1000);
+    const turns = (count: number): Promise<void> =>
+      new Promise((resolve) => {
+        const turn = (left: number): void => {
+          if (left === 0) return resolve();
+          client.write([Buffer.from(String(left))]);
+          setImmediate(turn, left - 1);
+        };
+        turn(count);
+      });
+    await turns(3);
+    await eventually(() => received.length > 0, 'the bytes');
+    assert.deepEqual(received, ['321']);
+    let longest = 0;
+    for (let turn = 0; turn < 100; turn++) {
+      client.write([Buffer.from('x')]);
+      longest = Math.max(longest, client.queuedBytes);
+      // oxlint-disable-next-line no-await-in-loop -- turn after turn
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(longest > 1 && longest <= 5, `${longest} turns waited`);
+    // A large part leaves with its turn.
+    await eventually(() => client.queuedBytes === 0, 'nothing waits');
+    client.write([Buffer.alloc(64 * 1024)]);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(client.queuedBytes, 0);
+    client.destroy();
+  });
+
   test('parts that lie next to each other arrive once, in order, and each is told of', async () => {
     let received = '';
     listener = await nodeNet.listen({ kind: 'unix', path: join(directory, 's') }, (connection) => {
