@@ -109,7 +109,7 @@ export class RangeMerge {
     while (result.length < limit) {
       const stored = this.visible[at];
       const text = stored === undefined ? undefined : this.textOf(stored);
-      const key = this.first(text, upper.key, lower?.key);
+      const key = this.first(this.first(text, upper.key), lower?.key);
       if (key === undefined) break;
       // Beyond what was read the Kv may hold keys before this one.
       if (reached !== undefined && this.after(key, reached)) return undefined;
@@ -137,11 +137,9 @@ export class RangeMerge {
     return this.bounds.reverse ? a < b : a > b;
   }
 
-  private first(...keys: (string | undefined)[]): string | undefined {
-    let best: string | undefined;
-    for (const key of keys)
-      if (key !== undefined && (best === undefined || this.after(best, key))) best = key;
-    return best;
+  private first(a: string | undefined, b: string | undefined): string | undefined {
+    if (a === undefined || b === undefined) return a ?? b;
+    return this.after(a, b) ? b : a;
   }
 }
 

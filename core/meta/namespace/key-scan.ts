@@ -30,6 +30,10 @@ function nameOf(entry: MetaEntry): Buffer {
   return Buffer.from(key.buffer, key.byteOffset + nameStart, key.length - nameStart);
 }
 
+function isDirectoryKey(key: Uint8Array): boolean {
+  return key.length > nameStart && key[key.length - 1] === slash;
+}
+
 function isDirectory(name: Uint8Array): boolean {
   return name.length > 0 && name[name.length - 1] === slash;
 }
@@ -68,6 +72,11 @@ export class Level {
   /** The next entry when it is known without reading: undefined at the end or before a read. */
   get current(): MetaEntry | undefined {
     return this.rows[this.at];
+  }
+
+  /** The page that was read has files alone: what follows will most likely, too. */
+  get filesAlone(): boolean {
+    return this.rows.length > 0 && !this.rows.some(([key]) => isDirectoryKey(key));
   }
 
   /** Entries read and not yet passed. */
@@ -122,8 +131,8 @@ const rowsPerDirectoryMin = 32;
 /** Rows of one read over several directories, for each of them: what lies between them is read in vain. */
 const sideBySideRowsMax = 32;
 
-/** Rows of the first read: doubles with every page that is used up. A page of directories serves for far more keys
- *  than it has rows. */
+/** Rows of the first read: doubles with every page that is used up, and behind a page of files alone is all that is
+ *  wanted. A page of directories serves for far more keys than it has rows. */
 const rowsMin = 128;
 
 /** Rows of the first read after a skip left what was read; doubles with every page that is used up. */
@@ -180,9 +189,8 @@ export class KeyScan {
   known(): ScannedKey | undefined {
     const level = this.stack.at(-1);
     const entry = level?.current;
-    if (level === undefined || entry === undefined) return undefined;
-    const name = nameOf(entry);
-    return isDirectory(name) ? undefined : this.take(level, name, entry);
+    if (level === undefined || entry === undefined || isDirectoryKey(entry[0])) return undefined;
+    return this.take(level, nameOf(entry), entry);
   }
 
   private take(level: Level, name: Buffer, entry: MetaEntry): ScannedKey {
@@ -212,8 +220,8 @@ export class KeyScan {
 
   private async peek(level: Level): Promise<MetaEntry | undefined> {
     if (level.current === undefined && !level.exhausted) {
-      const rows = level.skippedAway ? rowsAfterSkipMin : this.rowsPerRead * 2;
-      this.rowsPerRead = Math.min(rows, listRowsMax);
+      const next = level.filesAlone ? listRowsMax : this.rowsPerRead * 2;
+      this.rowsPerRead = Math.min(level.skippedAway ? rowsAfterSkipMin : next, listRowsMax);
       await level.read(Math.min(this.rowsPerRead, this.wanted));
     }
     return level.current;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { crc32c as native } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { crc32c, crc32cCombine, crc32cParts, crc32cZeros } from '../../../core/base/crc32c.ts';
 
@@ -9,6 +10,15 @@ describe('crc32c', () => {
     assert.equal(crc32c(Buffer.alloc(32)), 0x8a9136aa);
     assert.equal(crc32c(Buffer.alloc(32, 0xff)), 0x62a8ab43);
     assert.equal(crc32c(Buffer.from(Array.from({ length: 32 }, (_, i) => i))), 0x46dd794e);
+  });
+
+  test('is the same by the loop for short bytes and by native code', () => {
+    const bytes = fc.uint8Array({ maxLength: 200 });
+    fc.assert(
+      fc.property(bytes, fc.nat(0xffff_ffff), (value, seed) => {
+        assert.equal(crc32c(value, seed), native(Buffer.from(value), seed));
+      }),
+    );
   });
 
   test('combines without the bytes', () => {
