@@ -52,7 +52,7 @@ export class BlobReader {
           // oxlint-disable-next-line no-await-in-loop -- once in many chunks
           if (places?.knows(index) === false) await places.load();
           const found = places?.of(index);
-          aheadMax = found === undefined ? limits.clientReadAhead : limits.directReadAhead;
+          aheadMax = (found && this.direct?.aheadMax) ?? limits.clientReadAhead;
           const request = this.pieceAt(run, next, end, found, abort.signal);
           const piece = this.fetch(request, places);
           piece.catch(() => undefined); // reported when its turn comes, or never when the read ends

@@ -61,6 +61,11 @@ export class DirectReader {
     return this.pausedUntilMs === 0 || this.clock.now() >= this.pausedUntilMs;
   }
 
+  /** Pieces to read ahead of the one in hand. */
+  get aheadMax(): number {
+    return this.files.prompt ? 0 : limits.directReadAhead;
+  }
+
   /** Bytes [offset, offset + length) of the place's chunk, which lie in the place.
    *  @returns undefined when what lies there now is not, or not provably, the chunk's */
   async read(

@@ -21,6 +21,9 @@ export class StoreFiles {
   /** Least recently used first. */
   private readonly open = new Map<string, StoreFile>();
   private timer: Timer | undefined;
+  private readonly disks = new Map<string, Disk>();
+  /** Whether the last read waited for nothing: reading ahead would only cool the processor's cache. */
+  prompt = false;
 
   constructor(openDisk: (directory: string) => Disk, clock: Clock) {
     this.openDisk = openDisk;
@@ -36,7 +39,9 @@ export class StoreFiles {
     const file = this.use(directory, path);
     file.users++;
     try {
-      return await (await file.handle).read(into, at);
+      const handle = await file.handle;
+      this.prompt = handle.readNow?.(into, at) === into.length;
+      return this.prompt ? into.length : await handle.read(into, at);
     } catch (error) {
       this.forget(file);
       throw error;
@@ -57,12 +62,23 @@ export class StoreFiles {
     const name = `${directory}/${path}`;
     let file = this.open.get(name);
     if (file === undefined) {
-      const handle = this.openDisk(directory).open(path, 'read');
+      const handle = this.diskOf(directory).open(path, 'read');
       file = { name, handle, users: 0, usedMs: this.clock.now() };
       this.timer ??= this.clock.after(limits.directFileIdleMs, () => this.closeIdle());
     } else this.open.delete(name);
     this.open.set(name, file);
     return file;
+  }
+
+  private diskOf(directory: string): Disk {
+    let disk = this.disks.get(directory);
+    if (disk === undefined) {
+      // One a store of this machine; many more are a store that changes its mind.
+      if (this.disks.size >= limits.directFilesMax) this.disks.clear();
+      disk = this.openDisk(directory);
+      this.disks.set(directory, disk);
+    }
+    return disk;
   }
 
   private evict(): void {

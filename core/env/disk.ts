@@ -6,6 +6,10 @@
 export interface DiskFile {
   /** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
+  /** Reads in the calling turn, where the file system keeps what is asked for in memory as far as experience tells:
+   *  undefined when it may have to wait, or cannot. Otherwise as `read`, but fewer bytes mean nothing. For callers whose
+   *  turn nobody else waits for. */
+  readNow?(into: Uint8Array, position: number): number | undefined;
   /** Writes all parts one after another at `position`; short writes are continued inside. */
   write(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync. @throws the first failure of any earlier write-back of this file. */

@@ -43,6 +43,20 @@ export function diskContract(implementation: string, make: () => Promise<DiskFix
         await again.close();
       }));
 
+    test('what is read in the calling turn, where it is, is what `read` reads', () =>
+      withDisk(async (disk) => {
+        const file = await disk.open('file', 'create');
+        await file.write([text('hello world')], 3);
+        const into = Buffer.alloc(20, 0x7e);
+        // The first read of a disk may always be made.
+        const bytes = file.readNow?.(into, 5) ?? (await file.read(into, 5));
+        assert.equal(bytes, 9);
+        assert.equal(into.toString('utf8', 0, 10), 'llo world~');
+        await file.close();
+        // Or it is left out: lossy files.
+        assert.throws(() => assert.equal(file.readNow?.(into, 0), 0), /close|undefined/);
+      }));
+
     test('a closed file refuses use: its descriptor may be another file by now', () =>
       withDisk(async (disk) => {
         const closed = await disk.open('closed', 'create');

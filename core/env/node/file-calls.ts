@@ -21,6 +21,8 @@ export interface FileCalls {
     position: number,
     done: Done<number>,
   ): void;
+  /** Left out where reads take their time. */
+  readSync?(fd: number, into: Uint8Array, offset: number, length: number, position: number): number;
   write(
     fd: number,
     bytes: Uint8Array,

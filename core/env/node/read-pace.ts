@@ -4,16 +4,30 @@
 // ones to the pool, where they wait side by side, until the pause is over. Pure; times are milliseconds.
 
 /** Longer than any lookup in memory, shorter than what a disk takes. */
-const slowMs = 0.1;
+const lookupSlowMs = 0.1;
 /** One slow lookup alone is a process that was preempted: forgotten after so many prompt ones. */
 const promptUntilForgiven = 32;
 /** Lookups go to the pool for this long: a cold index stalls the process at most twice, then once a pause. */
-const pauseMs = 20;
+const pauseMsMin = 20;
+
+export interface ReadPaceOptions {
+  readonly slowMs?: number;
+  /** Pauses double up to it while reads stay slow. */
+  readonly pauseMsMax?: number;
+}
 
 export class ReadPace {
+  private readonly slowMs: number;
+  private readonly pauseMsMax: number;
+  private pauseMs = pauseMsMin;
   private pausedUntilMs = 0;
   private suspected = false;
   private promptRun = 0;
+
+  constructor({ slowMs = lookupSlowMs, pauseMsMax = pauseMsMin }: ReadPaceOptions = {}) {
+    this.slowMs = slowMs;
+    this.pauseMsMax = pauseMsMax;
+  }
 
   /** Whether a lookup that begins now may be made in the calling turn. */
   prompt(nowMs: number): boolean {
@@ -21,12 +35,17 @@ export class ReadPace {
   }
 
   took(startMs: number, endMs: number): void {
-    if (endMs - startMs < slowMs) {
-      if (++this.promptRun >= promptUntilForgiven) this.suspected = false;
+    if (endMs - startMs < this.slowMs) {
+      if (++this.promptRun < promptUntilForgiven) return;
+      this.suspected = false;
+      this.pauseMs = pauseMsMin;
       return;
     }
     this.promptRun = 0;
-    if (this.suspected) this.pausedUntilMs = endMs + pauseMs;
+    if (this.suspected) {
+      this.pausedUntilMs = endMs + this.pauseMs;
+      this.pauseMs = Math.min(2 * this.pauseMs, this.pauseMsMax);
+    }
     this.suspected = true;
   }
 }

@@ -109,8 +109,8 @@ describe('direct reads', () => {
   });
 
   test('slow readers while objects are overwritten, deleted and collected get one version whole', async (context) => {
-    // Leases, janitor and maintenance at ten times their pace: blocks are collected and used again meanwhile.
-    await open({ clock: fastClock(10) });
+    // Leases, janitor and maintenance at five times their pace: blocks are collected and used again meanwhile.
+    await open({ clock: fastClock(5) });
     const traffic = new Traffic(objects);
     const before = directReads();
     const { counts } = traffic;

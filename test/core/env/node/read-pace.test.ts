@@ -22,3 +22,25 @@ test('a slow lookup is forgotten after a run of prompt ones', () => {
     assert.equal(pace.prompt(at + 3), true);
   }
 });
+
+test('pauses double while reads stay slow, and begin anew after a run of prompt ones', () => {
+  const pace = new ReadPace({ slowMs: 1, pauseMsMax: 100 });
+  pace.took(0, 0.9);
+  pace.took(0, 5);
+  for (const [at, pauseMs] of [
+    [10, 20],
+    [1010, 40],
+    [2010, 80],
+    [3010, 100],
+    [4010, 100],
+  ] as const) {
+    pace.took(at - 5, at);
+    assert.equal(pace.prompt(at + pauseMs - 1), false);
+    assert.equal(pace.prompt(at + pauseMs), true);
+  }
+  for (let i = 0; i < 32; i++) pace.took(5000, 5000.1);
+  pace.took(5000, 5005);
+  pace.took(5005, 5010);
+  assert.equal(pace.prompt(5029), false);
+  assert.equal(pace.prompt(5030), true);
+});
