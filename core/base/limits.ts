@@ -225,8 +225,8 @@ export const limits = {
   openPayloadBytesMax: 256 * KiB,
 
   // --- client ------------------------------------------------------------------------------------
-  /** Content that one process holds on its way to the stores, all uploads together; a gateway with 64 of
-   *  them stays below 150 MiB of memory. */
+  /** Content that one process holds on its way to the stores, all uploads together, in segments that are used
+   *  again (core/client/write-memory.ts). */
   clientWriteBytesMax: 48 * MiB,
   /** Of one upload: two chunks on their way while the next one fills. */
   clientWriterWindowBytes: 8 * MiB,
@@ -236,7 +236,7 @@ export const limits = {
   clientReadAhead: 2,
   /** Smallest pieces when many uploads or downloads run at once; whole checksum units. A written piece costs
    *  the store a sync, a read one costs a call. */
-  clientWritePieceBytesMin: 256 * KiB,
+  clientWritePieceBytesMin: 512 * KiB,
   clientReadPieceBytesMin: 128 * KiB,
   /** Largest piece of a download: the first byte of a chunk need not wait for its last. */
   clientReadPieceBytesMax: 2 * MiB,
@@ -307,6 +307,10 @@ export const limits = {
 } as const;
 
 assert(limits.journaledBytesMax < limits.journalRecordBytesMax, 'a journaled update fits a record');
+assert(
+  limits.journaledBytesMax < limits.clientWritePieceBytesMin,
+  'pieces of chunks are written once, into their slab, and not to the journal first',
+);
 assert(limits.journalRecordBytesMax <= limits.journalGroupBytesMax, 'a record fits a group');
 assert(limits.journalGroupBytesMax * 2 <= limits.journalSegmentBytes, 'two groups fit a segment');
 assert(

@@ -1,9 +1,10 @@
-// One blob being written: pieces of content are gathered, as they are and without copying, until a chunk or a
-// fair piece of one is full, and go to the chunk's store with a checksum and a tag. Several chunks are on
-// their way at once, the pieces of one chunk one after another, so that each appends to the one before.
+// One blob being written: content is copied into segments of memory until a chunk or a fair piece of one is full,
+// and goes to the chunk's store with a checksum and a tag. Several chunks are on their way at once, the pieces of
+// one chunk one after another, so that each appends to the one before.
 
+import type { Buffer } from 'node:buffer';
 import { assert } from '../base/assert.ts';
-import { crc32cParts } from '../base/crc32c.ts';
+import { crc32c, crc32cCombine } from '../base/crc32c.ts';
 import { CoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Clock } from '../env/clock.ts';
@@ -11,12 +12,14 @@ import { writeChunk } from './chunk-calls.ts';
 import { withRetry } from './retry.ts';
 import type { Routing } from './routing.ts';
 import type { BlobWriter, WrittenBlob } from './types.ts';
-import type { WriteHolder, WriteMemory } from './write-memory.ts';
+import { type WriteHolder, type WriteMemory, segmentBytes } from './write-memory.ts';
 import type { FreshBlob } from './writer-session.ts';
 
 interface Piece {
-  readonly parts: readonly Uint8Array[];
+  /** All full, but perhaps the last. */
+  readonly segments: readonly Buffer[];
   readonly bytes: number;
+  readonly crc32c: number;
   readonly index: number;
   /** In the chunk. */
   readonly offset: number;
@@ -33,9 +36,12 @@ export interface BlobWriterParts {
 export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
   private readonly parts: BlobWriterParts;
   private readonly fresh: FreshBlob;
-  /** Given and not yet sent: what follows byte `sentBytes` of the blob. */
-  private pending: Uint8Array[] = [];
-  pendingBytes = 0;
+  /** Full and not yet sent, with their checksums: what follows byte `sentBytes` of the blob. */
+  private full: Buffer[] = [];
+  private checksums: number[] = [];
+  /** The one that is being filled, behind them. */
+  private filling: Buffer | undefined;
+  private filledBytes = 0;
   private sentBytes = 0;
   private onTheWayBytes = 0;
   /** Of the newest piece of each chunk that is on its way. */
@@ -48,17 +54,26 @@ export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
     this.parts = parts;
     this.fresh = fresh;
     parts.memory.enter(this);
+    assert(fresh.layout.chunkBytes % segmentBytes === 0, 'a chunk is whole segments');
+  }
+
+  get fullSegments(): number {
+    return this.full.length;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     assert(!this.ended, 'a blob that was finished takes no bytes');
     this.throwFailure();
-    if (bytes.length === 0) return;
-    const waiting = this.parts.memory.take(bytes.length);
-    if (waiting !== undefined) await waiting;
-    this.pending.push(bytes);
-    this.pendingBytes += bytes.length;
-    this.sendFull();
+    for (let at = 0; at < bytes.length;) {
+      const segment = this.filling ?? this.parts.memory.take();
+      // oxlint-disable-next-line no-await-in-loop -- until there is memory
+      this.filling = segment instanceof Promise ? await segment : segment;
+      const count = Math.min(bytes.length - at, segmentBytes - this.filledBytes);
+      this.filling.set(bytes.subarray(at, at + count), this.filledBytes);
+      this.filledBytes += count;
+      at += count;
+      if (this.filledBytes === segmentBytes) this.closeSegment();
+    }
     while (this.onTheWayBytes > limits.clientWriterWindowBytes && this.failure === undefined)
       // oxlint-disable-next-line no-await-in-loop -- until the window is open
       await Promise.race(this.onTheWay);
@@ -67,11 +82,14 @@ export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
 
   async finish(): Promise<WrittenBlob> {
     this.ended = true;
-    const { chunkBytes } = this.fresh.layout;
-    while (this.pendingBytes > 0) {
-      const inChunk = this.sentBytes % chunkBytes;
-      this.send(Math.min(this.pendingBytes, chunkBytes - inChunk), true);
+    this.sendFull();
+    const { bytes, checksum, filling } = this.takeFilling();
+    if (filling !== undefined) {
+      this.full.push(filling);
+      this.checksums.push(checksum);
     }
+    const count = this.full.length;
+    if (count > 0) this.send(count, bytes === 0 ? segmentBytes : bytes, true);
     await this.settled();
     this.throwFailure();
     this.parts.memory.leave(this);
@@ -82,9 +100,10 @@ export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
     this.ended = true;
     this.failure ??= new CoreError('CANCELLED', 'the blob was given up');
     this.parts.memory.leave(this);
-    this.parts.memory.giveBack(this.pendingBytes);
-    this.pending = [];
-    this.pendingBytes = 0;
+    const { filling } = this.takeFilling();
+    this.parts.memory.giveBack(filling === undefined ? this.full : [...this.full, filling], true);
+    this.full = [];
+    this.checksums = [];
     // A chunk that is written after the blob was discarded would outlive it.
     await this.settled();
     await this.fresh.discard();
@@ -93,100 +112,109 @@ export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
   /** Memory is short: sends what is there, in whole checksum units. */
   relieve(): void {
     if (this.failure !== undefined || this.ended) return;
-    const unit = limits.checksumUnitBytes;
-    const { chunkBytes } = this.fresh.layout;
-    const rest = chunkBytes - (this.sentBytes % chunkBytes);
-    const whole = Math.min(rest, Math.floor(this.pendingBytes / unit) * unit);
-    if (whole > 0) this.send(whole, whole === rest);
+    const rest = this.restOfChunk();
+    const count = Math.min(rest, this.full.length);
+    if (count > 0) this.send(count, segmentBytes, count === rest);
   }
 
   private throwFailure(): void {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /** The segment is full: its checksum is taken while it is in the processor's cache. */
+  private closeSegment(): void {
+    const { filling, checksum } = this.takeFilling();
+    this.full.push(filling as Buffer);
+    this.checksums.push(checksum);
+    this.sendFull();
+  }
+
+  private takeFilling(): { filling: Buffer | undefined; bytes: number; checksum: number } {
+    const { filling, filledBytes: bytes } = this;
+    this.filling = undefined;
+    this.filledBytes = 0;
+    const checksum = filling === undefined ? 0 : crc32c(filling.subarray(0, bytes));
+    return { filling, bytes, checksum };
+  }
+
+  /** Segments that the present chunk still takes. */
+  private restOfChunk(): number {
+    const { chunkBytes } = this.fresh.layout;
+    return (chunkBytes - (this.sentBytes % chunkBytes)) / segmentBytes;
+  }
+
   private sendFull(): void {
     const { chunkBytes } = this.fresh.layout;
     for (;;) {
-      const rest = chunkBytes - (this.sentBytes % chunkBytes);
-      const piece = Math.min(rest, this.parts.memory.pieceBytes(chunkBytes));
-      if (this.pendingBytes < piece) return;
-      this.send(piece, piece === rest);
+      const rest = this.restOfChunk();
+      const piece = Math.min(rest, this.parts.memory.pieceBytes(chunkBytes) / segmentBytes);
+      if (this.full.length < piece) return;
+      this.send(piece, segmentBytes, piece === rest);
     }
   }
 
-  private send(bytes: number, completes: boolean): void {
+  /** The first `count` segments; `lastBytes` are in the last of them. */
+  private send(count: number, lastBytes: number, completes: boolean): void {
     const { chunkBytes } = this.fresh.layout;
     const offset = this.sentBytes % chunkBytes;
     const index = Math.floor(this.sentBytes / chunkBytes);
-    const piece = { parts: this.takePending(bytes), bytes, index, offset, completes };
+    const segments = this.full.splice(0, count);
+    const bytes = (count - 1) * segmentBytes + lastBytes;
+    const crc = combined(this.checksums.splice(0, count), lastBytes);
     this.sentBytes += bytes;
     this.onTheWayBytes += bytes;
     const before = offset === 0 ? undefined : this.previousPiece;
+    const piece = { segments, bytes, crc32c: crc, index, offset, completes };
+    let reusable = false;
     const stored = this.store(piece, before)
+      .then((clean) => void (reusable = clean))
       .catch((error: unknown) => {
         this.failure ??= error;
       })
       .finally(() => {
         this.onTheWayBytes -= bytes;
         this.onTheWay.delete(stored);
-        this.parts.memory.giveBack(bytes);
+        this.parts.memory.giveBack(segments, reusable);
       });
     this.previousPiece = stored;
     this.onTheWay.add(stored);
   }
 
-  private async store(piece: Piece, before: Promise<void> | undefined): Promise<void> {
+  /** Answers whether nobody reads the piece any more: an attempt that failed may still be on its way. */
+  private async store(piece: Piece, before: Promise<void> | undefined): Promise<boolean> {
     if (before !== undefined) await before;
-    if (this.failure !== undefined) return;
-    const crc32c = crc32cParts(piece.parts);
+    if (this.failure !== undefined) return true;
     const { blob, layout, channels } = this.fresh;
-    const chunk = { blob, index: piece.index };
+    const { index, offset, bytes, segments } = piece;
+    const chunk = { blob, index };
+    const payload = partsOf(segments, bytes);
     // An attempt of unknown outcome may have made the chunk.
-    let fresh = piece.offset === 0;
+    let fresh = offset === 0;
+    let attempts = 0;
     await channels.use((tag) =>
       withRetry(
         this.parts.clock,
         () => {
+          attempts++;
           const { rpc, target, chainVersion } = this.parts.routing.forWrite(layout, chunk);
-          const { index, offset } = piece;
           const request = {
             target,
             chainVersion,
             blob,
             index,
             offset,
-            crc32c,
+            crc32c: piece.crc32c,
             ...tag,
             fresh,
             ...(piece.completes ? {} : { expectedBytes: layout.chunkBytes }),
           };
           fresh = false;
-          return rpc.call(writeChunk, request, { payload: piece.parts });
+          return rpc.call(writeChunk, request, { payload });
         },
         () => this.failure !== undefined,
       ),
     );
-  }
-
-  /** Views of the first `bytes` that are pending. */
-  private takePending(bytes: number): Uint8Array[] {
-    const taken: Uint8Array[] = [];
-    let rest = bytes;
-    let at = 0;
-    while (rest > 0) {
-      const part = this.pending[at] as Uint8Array;
-      if (part.length > rest) {
-        taken.push(part.subarray(0, rest));
-        this.pending[at] = part.subarray(rest);
-        break;
-      }
-      taken.push(part);
-      rest -= part.length;
-      at++;
-    }
-    this.pending.splice(0, at);
-    this.pendingBytes -= bytes;
-    return taken;
+    return attempts === 1;
   }
 
   private async settled(): Promise<void> {
@@ -194,4 +222,24 @@ export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
       // oxlint-disable-next-line no-await-in-loop -- pieces may follow each other
       await Promise.all(this.onTheWay);
   }
+}
+
+/** Views of the first `bytes` of the segments. */
+function partsOf(segments: readonly Buffer[], bytes: number): Uint8Array[] {
+  const parts: Uint8Array[] = [...segments];
+  const last = segments.length - 1;
+  parts[last] = (segments[last] as Buffer).subarray(0, bytes - last * segmentBytes);
+  return parts;
+}
+
+/** Checksum of consecutive segments from theirs. */
+function combined(checksums: readonly number[], lastBytes: number): number {
+  let crc = checksums[0] as number;
+  for (let at = 1; at < checksums.length; at++)
+    crc = crc32cCombine(
+      crc,
+      checksums[at] as number,
+      at === checksums.length - 1 ? lastBytes : segmentBytes,
+    );
+  return crc;
 }

@@ -21,8 +21,8 @@ export interface WrittenBlob {
 }
 
 export interface BlobWriter {
-  /** Takes ownership of `bytes`, which must not change any more. Resolves when more may be given: the window of
-   *  bytes in flight is bounded per writer and per process. @throws what an earlier write met: DISK_FULL, … */
+  /** Copies `bytes` and resolves when more may be given: what is in flight is bounded per writer and per process.
+   *  One write at a time. @throws what an earlier write met: DISK_FULL, … */
   write(bytes: Uint8Array): Promise<void>;
   /** Waits until every byte is durable. */
   finish(): Promise<WrittenBlob>;

@@ -10,11 +10,15 @@ import type { BodyReceiver } from '../../protocols/s3/body-receiver.ts';
 import type { ContentDigests } from '../../protocols/s3/content-digester.ts';
 import { S3Error } from '../../protocols/s3/errors.ts';
 import { doorLimits } from './limits.ts';
+import { YoungGarbage } from './young-garbage.ts';
 
 interface Waiting {
   resolve(result: IteratorResult<Uint8Array, undefined>): void;
   reject(error: unknown): void;
 }
+
+/** Of the whole process, as its heap is. */
+const garbage = new YoungGarbage();
 
 const end: IteratorResult<Uint8Array, undefined> = { done: true, value: undefined };
 
@@ -122,6 +126,7 @@ export class RequestBody implements ObjectBody, AsyncIterableIterator<Uint8Array
     } catch (error) {
       this.fail(error);
     }
+    garbage.received(bytes.length);
   };
 
   private take(piece: Uint8Array): void {

@@ -45,7 +45,7 @@ describe('blob client', () => {
     return Buffer.concat(pieces);
   }
 
-  test('writes whole chunks from pieces of any size, without copying them', async () => {
+  test('writes whole chunks from pieces of any size', async () => {
     const body = content(2 * MiB + 12_345);
     const written = await write(body, [1, 100_000, 700_000, 300_000]);
     assert.equal(written.length, body.length);
@@ -113,6 +113,35 @@ describe('blob client', () => {
       const written = await write(body);
       rig.faults.push('request lost', 'answer lost');
       assert.ok((await rig.clock.until(read(runOf(written)))).equals(body));
+    });
+  });
+
+  describe('memory', () => {
+    test('is used again once a piece is stored', async () => {
+      for (let turn = 0; turn < 3; turn++) await write(content(limits.clientWriteBytesMax, turn));
+      const memories = new Set(rig.payloads.flat().map(({ buffer }) => buffer));
+      assert.equal(memories.size, limits.clientWriteBytesMax / limits.checksumUnitBytes);
+    });
+
+    test('of a call whose outcome is unknown is not: the connection may still read it', async () => {
+      rig.faults.push('answer lost');
+      const body = content(300_000);
+      await rig.clock.until(write(body));
+      const [held] = rig.payloads;
+      await write(content(limits.clientWriteBytesMax, 2));
+      assert.ok(Buffer.concat(held ?? []).equals(body));
+    });
+
+    test('holds what was given: the giver may use its own again', async () => {
+      const writer = await rig.blobs.create();
+      const piece = content(100_000);
+      for (let turn = 0; turn < 4; turn++) {
+        piece.fill(turn);
+        await writer.write(piece);
+      }
+      const { blob } = await writer.finish();
+      const expected = Buffer.concat([0, 1, 2, 3].map((turn) => Buffer.alloc(100_000, turn)));
+      assert.ok(rig.store.contentOf(blob).equals(expected));
     });
   });
 

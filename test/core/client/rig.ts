@@ -90,6 +90,8 @@ export class ClientRig {
   readonly blobs: ChunkBlobClient;
   /** What happens to the next calls, in order. */
   readonly faults: Fault[] = [];
+  /** What the calls carried, as a connection holds it. */
+  readonly payloads: (readonly Uint8Array[])[] = [];
   /** Calls that have begun and those that run. */
   calls = 0;
   running = 0;
@@ -129,6 +131,7 @@ export class ClientRig {
         options?: CallOptions,
       ): Promise<Answer<Response>> => {
         this.calls++;
+        this.payloads.push(options?.payload ?? []);
         this.running++;
         this.runningMax = Math.max(this.runningMax, this.running);
         try {
