@@ -10,7 +10,7 @@ import type { FileCalls } from './file-calls.ts';
 import { call, writeOnce } from './write-parts.ts';
 
 /** Shorter writes are better gathered by the page cache until the sync. */
-const directBytesMin = 128 * KiB;
+const directBytesMin = 64 * KiB;
 
 const { O_DIRECT, O_WRONLY } = fs.constants;
 

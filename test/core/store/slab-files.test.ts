@@ -188,6 +188,34 @@ describe('placements', () => {
     assert.deepEqual(disk.content(slabPath(12, 1)), expected);
   });
 
+  it('gather long runs in one memory, and write what does not fit from where it is', async () => {
+    const { disk, files } = await withSlabs(0);
+    await disk.makeDirectory('slabs/128k');
+    await files.create(1, slabPath(17, 1), 1 << 20);
+    const allocator = new Allocator();
+    allocator.addSlab(new Slab(1, 17, 8));
+    const roundBytes = 256 * KiB;
+    const placements = new Placements({ files, allocator, roundBytes, bytesMax: 1 << 20 });
+    const expected = Buffer.alloc(1 << 20);
+    const fill = (block: number, bytes: number, value: number): void => {
+      placements.add(section(block, 0, bytes, value));
+      expected.fill(value, block * 128 * KiB, block * 128 * KiB + bytes);
+    };
+    // Two rounds: three long runs of which the last fits no more, and a short one; then neighbours.
+    for (const turn of [1, 2]) {
+      fill(0, 100 * KiB + 1, turn);
+      fill(2, 90 * KiB, turn + 10);
+      fill(4, 9 * KiB, turn + 20);
+      fill(6, 128 * KiB, turn + 30);
+      await placements.placeAll();
+      assert.ok(disk.content(slabPath(17, 1)).equals(expected), `round ${turn}`);
+    }
+    fill(3, 128 * KiB, 40);
+    fill(4, 128 * KiB, 41);
+    await placements.placeAll();
+    assert.ok(disk.content(slabPath(17, 1)).equals(expected), 'neighbours');
+  });
+
   it('write nothing of a block that was freed', async () => {
     const { disk, placements } = await placing();
     placements.add(section(0, 0, 4 * KiB, 1));
