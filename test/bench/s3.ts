@@ -1,4 +1,5 @@
-// npm run bench -- s3 [--seconds N] [--rounds N] [--sizes 4096,131072] [--peer NAME,HOST:PORT,ACCESS,SECRET,PID+PID…]
+// npm run bench -- s3 [--seconds N] [--rounds N] [--sizes 4096,131072] [--operations put,get,head,list]
+//   [--connections 1,16,64] [--peer NAME,HOST:PORT,ACCESS,SECRET,PID+PID…]
 //
 // Starts Lampyr on a temporary directory (or --data DIR) and loads it and the peers in turns, cell by cell, in
 // one run: PUT and GET by size at 1, 16 and 64 connections, HEAD, LIST of 1,000 of 10,000 keys. Prints one JSON
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '5' },
     sizes: { type: 'string', default: '4096,131072,67108864' },
+    operations: { type: 'string', default: 'put,get,head,list' },
     connections: { type: 'string', default: '1,16,64' },
     peer: { type: 'string', multiple: true, default: [] },
     data: { type: 'string' },
@@ -46,7 +48,8 @@ function cellsOf(sizes: readonly number[], connections: readonly number[]): Cell
     cells.push({ operation: 'head', sizeBytes: 4096, connections: count });
   for (const count of connections)
     cells.push({ operation: 'list', sizeBytes: 4096, connections: count });
-  return cells;
+  const wanted = new Set(values.operations.split(','));
+  return cells.filter(({ operation }) => wanted.has(operation));
 }
 
 const median = (numbers: readonly number[]): number =>
