@@ -26,6 +26,8 @@ const removedShare = 1 / 2;
 export class TableCompaction {
   private readonly kv: Kv;
   private readonly prefix: Buffer;
+  /** Removals in one part before it is compacted. */
+  private readonly rowsMin: number;
   /** Of the row with the spans: two zeros keep it apart from rows and summaries. */
   private readonly key: Buffer;
   private spans = new RemovedSpans();
@@ -35,8 +37,9 @@ export class TableCompaction {
   private looked = true;
   private written = true;
 
-  constructor(kv: Kv, prefix: Buffer) {
+  constructor(kv: Kv, prefix: Buffer, rowsMin: number = limits.tableCompactRowsMin) {
     this.kv = kv;
+    this.rowsMin = rowsMin;
     this.prefix = prefix;
     this.key = Buffer.concat([Buffer.alloc(2), prefix]);
   }
@@ -91,7 +94,7 @@ export class TableCompaction {
   /** The first groups side by side that are worth it. */
   private async due(): Promise<{ group: RemovedSpan; bytes: number } | undefined> {
     let due: { group: RemovedSpan; bytes: number } | undefined;
-    for (const next of this.spans.groups(limits.tableCompactRowsMin)) {
+    for (const next of this.spans.groups(this.rowsMin)) {
       // oxlint-disable-next-line no-await-in-loop -- at most as many as there are spans
       const bytes = await this.storedBytes(next);
       const worth = next.bytes >= bytes * removedShare;

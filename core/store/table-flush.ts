@@ -29,6 +29,7 @@ const damagedKeysMax = 100;
 const scanRows = 1000;
 
 interface FlusherOptions {
+  readonly compactRowsMin?: number | undefined;
   readonly kv: Kv;
   readonly name: string;
   readonly prefix: Buffer;
@@ -62,7 +63,7 @@ export class TableFlusher {
   constructor(options: FlusherOptions) {
     this.options = options;
     this.summaryKey = Buffer.concat([Buffer.alloc(1), options.prefix]);
-    this.compaction = new TableCompaction(options.kv, options.prefix);
+    this.compaction = new TableCompaction(options.kv, options.prefix, options.compactRowsMin);
   }
 
   async open(): Promise<void> {

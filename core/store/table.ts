@@ -37,13 +37,21 @@ export interface TableOptions {
   readonly onLarge?: () => Promise<void> | undefined;
   readonly overlayBytesMax?: number;
   readonly cacheBytesMax?: number;
+  /** See limits.tableCompactRowsMin. */
+  readonly compactRowsMin?: number;
 }
 
 /** @throws CoreError CORRUPT, or the Kv's error */
 export async function openTable(options: TableOptions): Promise<JournaledTable> {
   assert(options.prefix.length > 0 && options.prefix[0] !== 0, 'a table prefix begins with 1…255');
-  const { kv, name, prefix, events } = options;
-  const flusher = new TableFlusher({ kv, name, prefix: asBuffer(prefix), events });
+  const { kv, name, prefix, events, compactRowsMin } = options;
+  const flusher = new TableFlusher({
+    kv,
+    name,
+    prefix: asBuffer(prefix),
+    events,
+    compactRowsMin,
+  });
   await flusher.open();
   return new JournaledTable(options, flusher);
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RecordNumber } from '../../../core/base/ids.ts';
-import { limits } from '../../../core/base/limits.ts';
 import { marks } from '../../../core/base/mark.ts';
 import { silentEvents } from '../../../core/env/events.ts';
 import type { JournaledTable } from '../../../core/store/table.ts';
@@ -33,10 +32,18 @@ class MarkedKv extends SimKv {
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 const rowBytes = 100;
+/** Small, so that a part is soon worth it. */
+const compactRowsMin = 512;
 const key = (index: number): Buffer => Buffer.from(`k${String(index).padStart(7, '0')}`);
 
 const open = (kv: MarkedKv): Promise<JournaledTable> =>
-  openTable({ name: 'test', kv, prefix: Buffer.from('t'), events: silentEvents });
+  openTable({
+    name: 'test',
+    kv,
+    prefix: Buffer.from('t'),
+    events: silentEvents,
+    compactRowsMin,
+  });
 
 let record = 0;
 
@@ -60,7 +67,7 @@ async function remove(kv: MarkedKv, table: JournaledTable, from: number, to: num
     kv.dead.set(`t${textOf(key(index))}`, rowBytes + key(index).length);
 }
 
-const enough = 2 * limits.tableCompactRowsMin;
+const enough = 2 * compactRowsMin;
 
 describe('compaction of a table', () => {
   test('happens where much of what is stored was removed, once', async () => {
@@ -78,17 +85,17 @@ describe('compaction of a table', () => {
     assert.equal(await table.compactStep(), undefined, 'nothing is left to do');
     const [from, to] = [`tk${String(enough).padStart(7, '0')}`, textOf(key(2 * enough))];
     for (const range of kv.compactions) assert.ok(range >= from && !range.includes(to), range);
-    assert.ok(kv.dead.size < limits.tableCompactRowsMin);
+    assert.ok(kv.dead.size < compactRowsMin);
   });
 
   test('does not happen for few removals, nor for those that are thin among what stays', async () => {
     const kv = new MarkedKv();
     const table = await open(kv);
-    await write(table, 0, 16 * limits.tableCompactRowsMin, Buffer.alloc(rowBytes));
-    await remove(kv, table, 0, limits.tableCompactRowsMin / 2);
+    await write(table, 0, 16 * compactRowsMin, Buffer.alloc(rowBytes));
+    await remove(kv, table, 0, compactRowsMin / 2);
     assert.equal(await table.compactStep(), undefined);
     // Every eighth row.
-    const mutations = Array.from({ length: 2 * limits.tableCompactRowsMin }, (_, index) => ({
+    const mutations = Array.from({ length: 2 * compactRowsMin }, (_, index) => ({
       key: key(index * 8),
       value: undefined,
     }));

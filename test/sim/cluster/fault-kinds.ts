@@ -55,8 +55,7 @@ export const faultKinds = {
   'partition-store': (cluster, longMs) => {
     const store = pickStore(cluster);
     for (const other of cluster.processes)
-      if (other !== store && cluster.world.prng.chance(0.6))
-        cutBoth(cluster, store, other, longMs);
+      if (other !== store && cluster.world.prng.chance(0.6)) cutBoth(cluster, store, other, longMs);
     return true;
   },
   'one-way': (cluster, longMs) => {
@@ -182,7 +181,10 @@ function replaceDisks(
   return true;
 }
 
-function chainOf(id: TargetId, { rows }: Cluster): { chain: Chain; target: ChainTarget } | undefined {
+function chainOf(
+  id: TargetId,
+  { rows }: Cluster,
+): { chain: Chain; target: ChainTarget } | undefined {
   for (const chain of rows.chains.values()) {
     const target = chain.targets.find((it) => it.id === id);
     if (target !== undefined) return { chain, target };

@@ -71,7 +71,8 @@ export class ManagerProcess extends SimProcess {
   private transact<T>(run: (rows: ManagerRows) => T, done: (result: T | undefined) => void): void {
     const { rows, world } = this.parts;
     const { prng } = world;
-    if ((rows.cutOff.get(this.name) ?? 0) > world.nowMs) return this.after(500, () => done(undefined));
+    if ((rows.cutOff.get(this.name) ?? 0) > world.nowMs)
+      return this.after(500, () => done(undefined));
     world.after(0.2 + prng.unit(), () => {
       const result = run(rows);
       const lost = prng.chance(rows.loss);

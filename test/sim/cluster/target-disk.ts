@@ -142,10 +142,7 @@ export class DiskImage {
   }
 }
 
-function rowOf(
-  committed: Content | undefined,
-  pending: PendingContent | undefined,
-): ReplicaRow {
+function rowOf(committed: Content | undefined, pending: PendingContent | undefined): ReplicaRow {
   if (committed === undefined) return pending === undefined ? {} : { pending: pending.state };
   return pending === undefined
     ? { committed: committed.state }
