@@ -267,6 +267,52 @@ export const limits = {
   blobStockMin: 1024,
   /** A read that takes longer loses its hold on collection (design 5). */
   readMsMax: 3_600_000,
+  /** One attempt of a chunk call on a chain: longer than a disk under load takes. A change of the chain ends it
+   *  earlier. */
+  clientAttemptMs: 10_000,
+  /** After this an attempt to read goes to another replica beside, so that a stopped store delays no reader. */
+  clientReadPatienceMs: 1_000,
+  /** A replica that failed a read is avoided for so long while there are others. */
+  clientAvoidMs: 2_000,
+
+  // --- chains ------------------------------------------------------------------------------------
+  /** Copies of a chunk. More lengthen the way of every write, and three survive the loss of two. */
+  replicasMax: 5,
+  /** Store processes of one machine: each has a journal, an index and a pool of threads of its own. */
+  storesMax: 16,
+  /** Chains of a cluster on one machine, a target of each on every disk that holds a replica: enough that heads and
+   *  reads of a lost disk spread evenly, and few enough that a heartbeat and a scan of all stay small. */
+  chainsOfMachine: 6,
+  /** Design 4.4: T, heartbeats, the manager's lease. */
+  storeDeadMs: 6_000,
+  heartbeatMs: 500,
+  managerLeaseMs: 2_000,
+  managerRenewMs: 500,
+  managerScanMs: 250,
+  managerGapMs: 1_000,
+  /** A routing request waits so long for something newer, well below the deadline of its call. */
+  routingPollMs: 10_000,
+  /** Clients and stores that wait for routing. */
+  routingWaitersMax: 256,
+  /** A message between replicas without an answer is sent again: longer than three syncs of a loaded disk. */
+  replicaCallMs: 4_000,
+  replicaOtherVersionMs: 20,
+  /** A read of a chunk whose update is pending waits at most so long, then the client asks again. */
+  replicaReadWaitMs: 5_000,
+  /** Rows of one page of a resync, chunks transferred at the same time, and slices of the digest: each slice reads all
+   *  rows of a target, so there are few (design 4.5 has 4,096). */
+  replicaSyncRows: 512,
+  replicaSyncWindow: 4,
+  replicaSlices: 8,
+  /** A request that a replica has not answered by then is told busy: its answer may never come. */
+  replicaAnswerMs: 20_000,
+  /** Messages and bytes that wait for a store; more are dropped and sent again by whoever said them. */
+  peerOutboxMessagesMax: 65_536,
+  peerOutboxBytesMax: 64 * MiB,
+  /** Messages of one batch: well below a control frame. */
+  peerBatchMessagesMax: 256,
+  peerBatchesInFlightMax: 8,
+  peerBatchMs: 5_000,
 
   // --- rpc ---------------------------------------------------------------------------------------
   /** Control part of a frame and payload of a frame. */
@@ -360,6 +406,21 @@ assert(
   'a PUT with its parents fits a transaction',
 );
 assert(limits.openPayloadBytesMax <= limits.rpcPayloadBytesMax, 'a small object fits a frame');
+assert(
+  3 * limits.heartbeatMs <= limits.storeDeadMs / 2,
+  'a lost heartbeat or two do not end a lease',
+);
+assert(
+  limits.managerLeaseMs + limits.managerScanMs < limits.storeDeadMs / 2,
+  'a manager that lost its lease acknowledges nobody whom the next one could judge',
+);
+assert(
+  3 * limits.managerRenewMs < limits.managerLeaseMs && limits.managerGapMs < limits.storeDeadMs / 2,
+  'a manager renews several times in a lease and knows of its gaps',
+);
+assert(limits.routingPollMs < limits.rpcDeadlineMs, 'a waiting routing call is answered in time');
+assert(limits.replicaAnswerMs < limits.rpcDeadlineMs, 'a store answers before the caller gives up');
+assert(limits.replicasMax <= limits.storesMax, 'each replica has a store of its own');
 assert(limits.journaledBytesMax <= limits.rpcPayloadBytesMax, 'a small PUT fits a frame');
 assert(
   limits.metaTransactionBytesMax < limits.journalRecordBytesMax,

@@ -1,17 +1,15 @@
 // Blobs over the chunk calls: what core/client/types.ts promises to the models, put together.
 
-import type { Clock } from '../env/clock.ts';
 import { BlobReader } from './blob-reader.ts';
 import { ChunkedBlobWriter } from './blob-writer.ts';
+import type { ChunkClient } from './chunk-client.ts';
 import type { DirectReader } from './direct-reader.ts';
-import type { Routing } from './routing.ts';
 import type { BlobClient, BlobRun, BlobWriter } from './types.ts';
 import { WriteMemory } from './write-memory.ts';
 import type { FreshBlob } from './writer-session.ts';
 
 export interface BlobClientParts {
-  readonly clock: Clock;
-  readonly routing: Routing;
+  readonly chunks: ChunkClient;
   /** @throws CoreError ACCESS_DENIED in a process that may only read */
   readonly takeBlob: () => Promise<FreshBlob>;
   /** Reads what lies on this machine past the store's process. */
@@ -25,7 +23,7 @@ export class ChunkBlobClient implements BlobClient {
 
   constructor(parts: BlobClientParts) {
     this.parts = parts;
-    this.reader = new BlobReader(parts.clock, parts.routing, parts.direct);
+    this.reader = new BlobReader(parts.chunks, parts.direct);
   }
 
   get readsDirectly(): boolean {
@@ -33,8 +31,8 @@ export class ChunkBlobClient implements BlobClient {
   }
 
   async create(): Promise<BlobWriter> {
-    const { clock, routing, takeBlob } = this.parts;
-    return new ChunkedBlobWriter({ clock, routing, memory: this.memory }, await takeBlob());
+    const { chunks, takeBlob } = this.parts;
+    return new ChunkedBlobWriter({ chunks, memory: this.memory }, await takeBlob());
   }
 
   read(run: BlobRun): AsyncIterable<Uint8Array> {

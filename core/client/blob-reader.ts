@@ -1,38 +1,26 @@
 // Content of blobs on its way out: pieces are asked for a little ahead of the consumer, verified, and passed
 // on as they arrived. Their memory is used again: a piece is the consumer's until it pulls the next one. How large a piece is depends on how many reads share the memory of the process.
 
-import { crc32c } from '../base/crc32c.ts';
-import { CoreError, isCoreError } from '../base/errors.ts';
-import type { ChunkId } from '../base/ids.ts';
+import { isCoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import type { Clock } from '../env/clock.ts';
-import { readChunk } from './chunk-calls.ts';
-import { withRetry } from './retry.ts';
+import type { ChunkClient, ChunkRange } from './chunk-client.ts';
 import type { DirectReader, FoundPlace, LentBytes } from './direct-reader.ts';
 import { RunPlaces } from './run-places.ts';
-import type { Routing } from './routing.ts';
-import type { BlobLayout, BlobRun } from './types.ts';
+import type { BlobRun } from './types.ts';
 
-interface PieceRequest {
+interface PieceRequest extends ChunkRange {
   /** Where to read it past the store. */
   readonly found: FoundPlace | undefined;
-  readonly layout: BlobLayout;
-  readonly chunk: ChunkId;
-  readonly offset: number;
-  readonly length: number;
-  readonly signal: AbortSignal;
 }
 
 export class BlobReader {
-  private readonly clock: Clock;
-  private readonly routing: Routing;
+  private readonly chunks: ChunkClient;
   private readonly direct: DirectReader | undefined;
   /** Reads that are being consumed. */
   private running = 0;
 
-  constructor(clock: Clock, routing: Routing, direct?: DirectReader) {
-    this.clock = clock;
-    this.routing = routing;
+  constructor(chunks: ChunkClient, direct?: DirectReader) {
+    this.chunks = chunks;
     this.direct = direct;
   }
 
@@ -74,7 +62,7 @@ export class BlobReader {
 
   private placesOf(run: BlobRun): RunPlaces | undefined {
     if (this.direct?.usable !== true) return undefined;
-    return new RunPlaces(run, this.routing, this.direct);
+    return new RunPlaces(run, this.chunks, this.direct);
   }
 
   /** The piece from byte `from` of the blob: not beyond its chunk, its end on a checksum unit. */
@@ -120,33 +108,12 @@ export class BlobReader {
 
   /** Through the store, which may know better where the bytes are, or that they are damaged. */
   private async ask(request: PieceRequest): Promise<LentBytes> {
-    const stopped = (): boolean => request.signal.aborted;
-    const attempt = (): Promise<LentBytes> => this.fetchOnce(request);
     try {
-      return await withRetry(this.clock, attempt, stopped);
+      return await this.chunks.read(request);
     } catch (error) {
       if (!isCoreError(error, 'CHECKSUM_MISMATCH')) throw error;
       // Damaged on the way from the store: its own checksums held. Once more, then it is an error.
-      return await withRetry(this.clock, attempt, stopped);
+      return await this.chunks.read(request);
     }
-  }
-
-  private async fetchOnce(request: PieceRequest): Promise<LentBytes> {
-    const { layout, chunk, offset, length, signal } = request;
-    const { rpc, target, chainVersion } = this.routing.forRead(layout, chunk);
-    const { response, payload, release } = await rpc.call(
-      readChunk,
-      { target, chainVersion, blob: chunk.blob, index: chunk.index, offset, length },
-      { answerBytes: length, signal, lendsAnswer: true },
-    );
-    const name = `chunk ${chunk.blob}/${chunk.index}`;
-    if (payload.length !== length)
-      throw new CoreError(
-        'CORRUPT',
-        `${name} holds ${response.chunkBytes} bytes, fewer than its blob`,
-      );
-    if (crc32c(payload) !== response.crc32c)
-      throw new CoreError('CHECKSUM_MISMATCH', `${name} was damaged on the way from its store`);
-    return release === undefined ? { bytes: payload } : { bytes: payload, release };
   }
 }

@@ -7,10 +7,7 @@ import { assert } from '../base/assert.ts';
 import { crc32c, crc32cCombine } from '../base/crc32c.ts';
 import { CoreError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import type { Clock } from '../env/clock.ts';
-import { writeChunk } from './chunk-calls.ts';
-import { withRetry } from './retry.ts';
-import type { Routing } from './routing.ts';
+import type { ChunkClient } from './chunk-client.ts';
 import type { BlobWriter, WrittenBlob } from './types.ts';
 import { type WriteHolder, type WriteMemory, segmentBytes } from './write-memory.ts';
 import type { FreshBlob } from './writer-session.ts';
@@ -28,8 +25,7 @@ interface Piece {
 }
 
 export interface BlobWriterParts {
-  readonly clock: Clock;
-  readonly routing: Routing;
+  readonly chunks: ChunkClient;
   readonly memory: WriteMemory;
 }
 
@@ -185,36 +181,15 @@ export class ChunkedBlobWriter implements BlobWriter, WriteHolder {
     if (before !== undefined) await before;
     if (this.failure !== undefined) return true;
     const { blob, layout, channels } = this.fresh;
-    const { index, offset, bytes, segments } = piece;
+    const { index, offset, bytes, segments, completes, crc32c: crc } = piece;
     const chunk = { blob, index };
-    const payload = partsOf(segments, bytes);
-    // An attempt of unknown outcome may have made the chunk.
-    let fresh = offset === 0;
-    let attempts = 0;
-    await channels.use((tag) =>
-      withRetry(
-        this.parts.clock,
-        () => {
-          attempts++;
-          const { rpc, target, chainVersion } = this.parts.routing.forWrite(layout, chunk);
-          const request = {
-            target,
-            chainVersion,
-            blob,
-            index,
-            offset,
-            crc32c: piece.crc32c,
-            ...tag,
-            fresh,
-            ...(piece.completes ? {} : { expectedBytes: layout.chunkBytes }),
-          };
-          fresh = false;
-          return rpc.call(writeChunk, request, { payload });
-        },
+    const parts = partsOf(segments, bytes);
+    return channels.use((tag) =>
+      this.parts.chunks.write(
+        { layout, chunk, offset, parts, crc32c: crc, tag, completes },
         () => this.failure !== undefined,
       ),
     );
-    return attempts === 1;
   }
 
   private async settled(): Promise<void> {

@@ -1,9 +1,16 @@
 // RPC calls of the chunk store, ids 200–299. The payload is the chunk's bytes, protected end to end by the
 // checksum in the control message: computed once by whoever made the bytes, verified by whoever uses them.
 
-import { bool, message, optional, uint } from '../base/message.ts';
+import { bool, many, message, nested, optional, uint } from '../base/message.ts';
 import { defineCall } from '../rpc/call.ts';
 import { StorePlaces } from '../store/place.ts';
+
+/** Why a replica did not do what it was asked (core/replica/types.ts); absent: it did. The answer then says under which
+ *  chain version it acts. `routing`, `fenced` and `busy` of an update leave its effect unknown: repeat it with the same
+ *  tag. `tail`: ask the tail. */
+export const refusals = { routing: 1, fenced: 2, busy: 3, tail: 4 } as const;
+
+const refusal = { refused: optional(uint(14)), chainVersion: optional(uint(15)) } as const;
 
 /** Payload: the bytes. Repeating the request with the same tag has the effect of one.
  *  @throws CHECKSUM_MISMATCH, DISK_FULL, DISK_OFFLINE, CHUNK_SEALED, LIMIT_EXCEEDED */
@@ -34,6 +41,7 @@ export const writeChunk = defineCall({
     version: uint(1),
     length: uint(2),
     crc32c: uint(3),
+    ...refusal,
   }),
 });
 
@@ -57,6 +65,7 @@ export const readChunk = defineCall({
     chunkBytes: uint(2),
     /** Of the payload. */
     crc32c: uint(3),
+    ...refusal,
   }),
 });
 
@@ -77,4 +86,49 @@ export const placeChunks = defineCall({
     length: uint(6),
   }),
   response: StorePlaces,
+});
+
+/** Removes a chunk of a chain; one that is not there is removed. */
+export const removeChunk = defineCall({
+  id: 203,
+  name: 'removeChunk',
+  capability: 'write',
+  lane: 'background',
+  request: message('RemoveChunkRequest', {
+    target: uint(1),
+    chainVersion: uint(2),
+    blob: uint(3),
+    index: uint(4),
+    session: uint(5),
+    channel: uint(6),
+    sequence: uint(7),
+  }),
+  response: message('RemoveChunkResponse', { ...refusal }),
+});
+
+const ChunkAt = message('ChunkAt', { blob: uint(1), index: uint(2) });
+
+const FoundChunk = message('FoundChunk', {
+  blob: uint(1),
+  index: uint(2),
+  version: uint(3),
+  length: uint(4),
+  crc32c: uint(5),
+  /** An update is on its way; the other members are then those of before it, or 0. */
+  pending: bool(6),
+});
+
+/** Chunks that a replica holds, in key order: fewer than `limit` only at the end. */
+export const scanChunks = defineCall({
+  id: 204,
+  name: 'scanChunks',
+  capability: 'read',
+  lane: 'background',
+  request: message('ScanChunksRequest', {
+    target: uint(1),
+    chainVersion: uint(2),
+    after: optional(nested(3, ChunkAt)),
+    limit: uint(4),
+  }),
+  response: message('ScanChunksResponse', { chunks: many(nested(1, FoundChunk)), ...refusal }),
 });

@@ -4,22 +4,21 @@
 import { toCoreError } from '../base/errors.ts';
 import { type ChunkPlace, type StorePlaces, noPlaces } from '../store/place.ts';
 import { limits } from '../base/limits.ts';
-import { placeChunks } from './chunk-calls.ts';
+import type { ChunkClient } from './chunk-client.ts';
 import type { DirectReader, FoundPlace } from './direct-reader.ts';
-import type { Routing } from './routing.ts';
 import type { BlobRun } from './types.ts';
 
 export class RunPlaces {
   private readonly run: BlobRun;
-  private readonly routing: Routing;
+  private readonly chunks: ChunkClient;
   private readonly direct: DirectReader;
   /** Of the chunks below `knownTo`, by index. */
   private found = new Map<number, FoundPlace>();
   private knownTo: number;
 
-  constructor(run: BlobRun, routing: Routing, direct: DirectReader) {
+  constructor(run: BlobRun, chunks: ChunkClient, direct: DirectReader) {
     this.run = run;
-    this.routing = routing;
+    this.chunks = chunks;
     this.direct = direct;
     this.knownTo = Math.floor(run.offset / run.layout.chunkBytes);
     if (run.places !== undefined) this.take(run.places, direct.link());
@@ -45,14 +44,12 @@ export class RunPlaces {
     const { blob, layout, offset, lengthBytes } = this.run;
     const { chunkBytes } = layout;
     const from = Math.max(offset, this.knownTo * chunkBytes);
-    const chunk = { blob, index: this.knownTo };
     this.found.clear();
     try {
-      const { rpc, target, chainVersion } = this.routing.forRead(layout, chunk);
-      const where = { target, chainVersion, blob, chunkBytes };
       const length = offset + lengthBytes - from;
       const link = this.direct.link();
-      this.take((await rpc.call(placeChunks, { ...where, offset: from, length })).response, link);
+      const asked = { blob, chunkBytes, offset: from, length };
+      this.take((await this.chunks.places?.(asked)) ?? noPlaces, link);
     } catch (error) {
       this.direct.events.emit('debug', 'direct-read.no-places', {
         error: toCoreError(error).message,

@@ -28,6 +28,7 @@ export const space = {
   version: 0x56, // V
   times: 0x57, // W
   existence: 0x58, // X
+  cluster: 0x5a, // Z: chains and the manager's lease, core/cluster/manager-rows.ts
 } as const;
 
 export const slash = 0x2f;

@@ -10,7 +10,7 @@ import { ChunkBlobClient } from '../client/blob-client.ts';
 import { DirectReader } from '../client/direct-reader.ts';
 import { HeartbeatLease } from '../client/read-lease.ts';
 import type { LeasePort } from '../client/read-lease.ts';
-import { singleTargetRouting } from '../client/routing.ts';
+import { singleTargetChunks } from '../client/single-target-chunks.ts';
 import type { BlobClient, ReadLease, WriterSession } from '../client/types.ts';
 import { RenewedSession } from '../client/writer-session.ts';
 import type { FreshBlob, SessionPort } from '../client/writer-session.ts';
@@ -59,9 +59,9 @@ export async function openCoreWriter(options: CoreClientOptions): Promise<CoreWr
   return withConnection(options, async ({ rpc, lease, ...direct }) => {
     const { clock, events, role } = options;
     const session = await RenewedSession.open(sessionPort(rpc, role), clock, events);
-    const routing = singleTargetRouting({ rpc, ...embeddedTarget });
+    const chunks = singleTargetChunks({ rpc, clock, ...embeddedTarget });
     const takeBlob = (): Promise<FreshBlob> => session.takeBlob();
-    const blobs = new ChunkBlobClient({ clock, routing, takeBlob, ...direct });
+    const blobs = new ChunkBlobClient({ chunks, takeBlob, ...direct });
     return { rpc, blobs, lease, session, end: () => session.close() };
   });
 }
@@ -70,8 +70,8 @@ export async function openCoreWriter(options: CoreClientOptions): Promise<CoreWr
 export async function openCoreReader(options: CoreClientOptions): Promise<CoreReader> {
   return withConnection(options, async ({ rpc, lease, ...direct }) => {
     const { clock } = options;
-    const routing = singleTargetRouting({ rpc, ...embeddedTarget });
-    const blobs = new ChunkBlobClient({ clock, routing, takeBlob: refuseToWrite, ...direct });
+    const chunks = singleTargetChunks({ rpc, clock, ...embeddedTarget });
+    const blobs = new ChunkBlobClient({ chunks, takeBlob: refuseToWrite, ...direct });
     return { rpc, blobs, lease, end: async () => undefined };
   });
 }

@@ -13,7 +13,13 @@ import type {
   RpcRegistry,
 } from './call.ts';
 
-const rank = { read: 1, write: 2, operator: 3 } as const satisfies Record<Capability, number>;
+/** What a token of each capability may call. */
+const carried: Readonly<Record<Capability, readonly Capability[]>> = {
+  read: ['read'],
+  write: ['read', 'write'],
+  store: ['read', 'store'],
+  operator: ['read', 'write', 'store', 'operator'],
+};
 
 /** A call with its handler, types erased at this one border: register() takes them as a matching pair. */
 export interface RegisteredCall {
@@ -45,7 +51,7 @@ export class CallTable implements RpcRegistry {
     const found = this.calls.get(id);
     if (found === undefined)
       throw new CoreError('NOT_IMPLEMENTED', `this process does not answer call ${id}`);
-    if (rank[capability] < rank[found.call.capability]) {
+    if (!carried[capability].includes(found.call.capability)) {
       const { name, capability: needed } = found.call;
       throw new CoreError(
         'ACCESS_DENIED',

@@ -4,14 +4,16 @@
 
 import type { Message } from '../base/message.ts';
 
-/** read: reader roles. write: writer roles (implies read). operator: launcher and command line (implies all). */
-export type Capability = 'read' | 'write' | 'operator';
+/** read: reader roles. write: writer roles (implies read). store: store processes, which read routing, report to the
+ *  manager and tell each other updates (implies read). operator: launcher and command line (implies all). */
+export type Capability = 'read' | 'write' | 'store' | 'operator';
 
 /** Separate queues and credits, so that bulk work never delays the others (design 4.7). */
 export type Lane = 'read' | 'write' | 'resync' | 'background';
 
 export interface Call<Request extends object, Response extends object> {
-  /** Stable number on the wire: service * 100 + call. 1 session · 2 store · 3 namespace · 4 identity · 5 status. */
+  /** Stable number on the wire: service * 100 + call. 1 session · 2 store · 3 namespace · 4 identity · 5 status ·
+   *  6 cluster. */
   readonly id: number;
   readonly name: string;
   readonly capability: Capability;

@@ -4,7 +4,9 @@
 const base = 'core/base';
 const env = [base, 'core/env'];
 const low = [...env, 'core/chain', 'core/store', 'core/rpc'];
-const model = [...low, 'core/replica', 'core/manager', 'core/meta', 'core/client', 'core/model'];
+/** The drivers of the machines see all machines. */
+const cluster = [...low, 'core/replica', 'core/manager', 'core/meta', 'core/client'];
+const model = [...cluster, 'core/cluster', 'core/model'];
 /** A door sees the model and its codec; where they come from is the business of gateways/roles. */
 const door = [...env, 'core/model', 'protocols', 'gateways/server', 'gateways/roles'];
 const everything = [...model, 'core/env/node', 'protocols', 'kvcache', 'gateways'];
@@ -20,6 +22,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   'core/manager': low,
   'core/meta': low,
   'core/client': low,
+  'core/cluster': cluster,
   'core/model': model,
   protocols: [base],
   kvcache: [...low, 'core/client'],

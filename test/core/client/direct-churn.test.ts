@@ -12,7 +12,7 @@ import { Prng } from '../../../core/base/prng.ts';
 import { ChunkBlobClient } from '../../../core/client/blob-client.ts';
 import { registerChunkService } from '../../../core/client/chunk-service.ts';
 import { DirectReader } from '../../../core/client/direct-reader.ts';
-import { singleTargetRouting } from '../../../core/client/routing.ts';
+import { singleTargetChunks } from '../../../core/client/single-target-chunks.ts';
 import { silentEvents } from '../../../core/env/events.ts';
 import { CallTable } from '../../../core/rpc/call-table.ts';
 import { localClient } from '../../../core/rpc/local.ts';
@@ -53,8 +53,12 @@ class Churn {
     this.maintenance = new Maintenance(rig.engine);
     const calls = new CallTable();
     registerChunkService(calls, rig.engine, { ...target, directory: '/store' });
-    const routing = singleTargetRouting({ rpc: localClient(calls, 'read', 'test'), ...target });
     const [clock, link] = [new SimClock(), () => 1];
+    const chunks = singleTargetChunks({
+      rpc: localClient(calls, 'read', 'test'),
+      clock,
+      ...target,
+    });
     const direct = new DirectReader({
       openDisk: () => rig.disk,
       clock,
@@ -63,7 +67,7 @@ class Churn {
     });
     // A pause after misses would spare them from what they are to meet.
     Object.defineProperty(direct, 'usable', { value: true });
-    this.client = new ChunkBlobClient({ clock, routing, takeBlob, direct });
+    this.client = new ChunkBlobClient({ chunks, takeBlob, direct });
   }
 
   async step(): Promise<void> {

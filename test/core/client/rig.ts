@@ -9,7 +9,7 @@ import type { BlobId, ChainVer, ChunkId, SessionId, TargetId } from '../../../co
 import { ChunkBlobClient } from '../../../core/client/blob-client.ts';
 import { Channels } from '../../../core/client/channels.ts';
 import { registerChunkService } from '../../../core/client/chunk-service.ts';
-import { singleTargetRouting } from '../../../core/client/routing.ts';
+import { singleTargetChunks } from '../../../core/client/single-target-chunks.ts';
 import type { BlobLayout } from '../../../core/client/types.ts';
 import type { Answer, Call, CallOptions, RpcClient } from '../../../core/rpc/call.ts';
 import { CallTable } from '../../../core/rpc/call-table.ts';
@@ -106,8 +106,7 @@ export class ClientRig {
     const rpc = this.faulty(localClient(table, 'write', 'test'));
     const channels = new Channels(id<SessionId>(7));
     this.blobs = new ChunkBlobClient({
-      clock: this.clock,
-      routing: singleTargetRouting({ rpc, ...target }),
+      chunks: singleTargetChunks({ rpc, clock: this.clock, ...target }),
       takeBlob: async () => {
         const blob = id<BlobId>(this.nextBlob++);
         const discard = async (): Promise<void> => void this.discarded.push(blob);

@@ -7,7 +7,7 @@ import { KiB } from '../../../../core/base/limits.ts';
 import { ChunkBlobClient } from '../../../../core/client/blob-client.ts';
 import { type ServedTarget, registerChunkService } from '../../../../core/client/chunk-service.ts';
 import { DirectReader } from '../../../../core/client/direct-reader.ts';
-import { singleTargetRouting } from '../../../../core/client/routing.ts';
+import { singleTargetChunks } from '../../../../core/client/single-target-chunks.ts';
 import type { Disk } from '../../../../core/env/disk.ts';
 import { silentEvents } from '../../../../core/env/events.ts';
 import { nodeClock } from '../../../../core/env/node/clock.ts';
@@ -133,11 +133,11 @@ function objectsOf(
   registerNamespaceCalls(calls, namespace);
   registerChunkService(calls, data.chunks, served);
   const rpc = localClient(calls, 'write', 'test');
-  const routing = singleTargetRouting({ rpc, ...embeddedTarget });
+  const chunks = singleTargetChunks({ rpc, clock: nodeClock, ...embeddedTarget });
   const hold = { check: () => undefined, release: () => undefined };
   return makeObjectStore({
     rpc,
-    blobs: new ChunkBlobClient({ clock: nodeClock, routing, takeBlob: onlyReads, direct }),
+    blobs: new ChunkBlobClient({ chunks, takeBlob: onlyReads, direct }),
     lease: { reader: 'test', hold: () => hold },
     session: { session: namespace.context.own.session, payloadBytesMax: 0 },
     hash: testHash,
