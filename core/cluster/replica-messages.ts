@@ -17,7 +17,7 @@ import type {
   UpdateBody,
   UpdateIdentity,
 } from '../replica/types.ts';
-import type { UpdateTag } from '../store/types.ts';
+import type { ChunkShape, UpdateTag } from '../store/types.ts';
 
 /** A message with its two ends. */
 export interface Envelope {
@@ -45,6 +45,9 @@ const Body = message('UpdateBody', {
   length: uint(3),
   crc32c: uint(4),
   sealed: bool(5),
+  /** Shape of the chunk: a hint. */
+  unitBytes: optional(uint(6)),
+  expectedBytes: optional(uint(7)),
 });
 const bodyKind = { write: 1, truncate: 2, seal: 3, remove: 4, full: 5 } as const;
 
@@ -194,19 +197,31 @@ function updateDetail(body: UpdateBody | undefined): Detail {
   const empty = { offset: 0, length: 0, crc32c: 0, sealed: false };
   if (body.kind === 'remove') return { body: { ...empty, what: bodyKind.remove } };
   if (body.kind === 'full') {
-    const { bytes, crc32c: crc, sealed } = body.content;
-    const what = bodyKind.full;
-    return { body: { ...empty, what, length: bytes.length, crc32c: crc, sealed }, payload: bytes };
+    const { bytes, crc32c: crc, sealed, shape } = body.content;
+    const { length } = bytes;
+    const full = { ...empty, what: bodyKind.full, length, crc32c: crc, sealed };
+    return { body: { ...full, ...shapeDetail(shape) }, payload: bytes };
   }
-  const { change } = body;
+  const { change, shape } = body;
   if (change.kind === 'write') {
     const { offset, bytes, crc32c: stated } = change;
     const crc = stated ?? crc32c(bytes);
     const write = { ...empty, what: bodyKind.write, offset, length: bytes.length, crc32c: crc };
-    return { body: write, payload: bytes };
+    return { body: { ...write, ...shapeDetail(shape) }, payload: bytes };
   }
   const length = change.kind === 'truncate' ? change.length : 0;
   return { body: { ...empty, what: bodyKind[change.kind], length } };
+}
+
+function shapeDetail(shape: ChunkShape | undefined): Pick<
+  MessageOf<typeof Body>,
+  'unitBytes' | 'expectedBytes'
+> {
+  const { checksumUnitBytes: unitBytes, expectedBytes } = shape ?? {};
+  return {
+    ...(unitBytes === undefined ? {} : { unitBytes }),
+    ...(expectedBytes === undefined ? {} : { expectedBytes }),
+  };
 }
 
 function replyDetail(reply: PeerReply): Detail {
@@ -311,13 +326,28 @@ function updateOf(body: MessageOf<typeof Body>, bytes: Uint8Array): UpdateBody {
     if (length !== bytes.length) throw malformed('content of another length');
     if (crc32c(bytes) !== crc)
       throw new CoreError('CHECKSUM_MISMATCH', 'content was damaged between two stores');
-    if (what === bodyKind.full) return { kind: 'full', content: { bytes, crc32c: crc, sealed } };
-    return { kind: 'change', change: { kind: 'write', offset, bytes, crc32c: crc, given: true } };
+    const shape = shapeOf(body);
+    if (what === bodyKind.full)
+      return { kind: 'full', content: { bytes, crc32c: crc, sealed, ...shape } };
+    const change = { kind: 'write', offset, bytes, crc32c: crc, given: true } as const;
+    return { kind: 'change', change, ...shape };
   }
   if (what === bodyKind.remove) return { kind: 'remove' };
   if (what === bodyKind.seal) return { kind: 'change', change: { kind: 'seal' } };
   if (what !== bodyKind.truncate) throw malformed(`update ${what}`);
   return { kind: 'change', change: { kind: 'truncate', length } };
+}
+
+function shapeOf({ unitBytes, expectedBytes }: MessageOf<typeof Body>): {
+  readonly shape?: ChunkShape;
+} {
+  if (unitBytes === undefined && expectedBytes === undefined) return {};
+  return {
+    shape: {
+      ...(unitBytes === undefined ? {} : { checksumUnitBytes: unitBytes }),
+      ...(expectedBytes === undefined ? {} : { expectedBytes }),
+    },
+  };
 }
 
 function replyOf(record: Record): PeerReply {

@@ -11,7 +11,13 @@ import { readChunk, refusals, removeChunk, scanChunks, writeChunk } from '../cli
 import type { Clock } from '../env/clock.ts';
 import type { Events } from '../env/events.ts';
 import type { Replica } from '../replica/replica.ts';
-import type { ReadAnswer, RefusalReason, ReplicaRow, UpdateAnswer } from '../replica/types.ts';
+import type {
+  ReadAnswer,
+  RefusalReason,
+  ReplicaRow,
+  UpdateAnswer,
+  UpdateRequest,
+} from '../replica/types.ts';
 import type { HandlerAnswer, RpcRegistry } from '../rpc/call.ts';
 import type { ChunkChange, UpdateTag } from '../store/types.ts';
 import { replicaMessages } from './cluster-calls.ts';
@@ -49,9 +55,13 @@ export function registerReplicaService(registry: RpcRegistry, parts: ReplicaServ
 
 function registerUpdates(registry: RpcRegistry, parts: ReplicaServiceParts): void {
   registry.register(writeChunk, async (request, bytes) => {
-    const { offset, crc32c: crc } = request;
+    const { offset, crc32c: crc, checksumUnitBytes, expectedBytes } = request;
     const change: ChunkChange = { kind: 'write', offset, bytes, crc32c: crc, given: true };
-    const answer = await update(parts, request, { change, tag: tagOf(request) });
+    const shape = {
+      ...(checksumUnitBytes === undefined ? {} : { checksumUnitBytes }),
+      ...(expectedBytes === undefined ? {} : { expectedBytes }),
+    };
+    const answer = await update(parts, request, { change, shape, tag: tagOf(request) });
     // Length and checksum of the whole chunk are known to who asks for them.
     const rest = { length: 0, crc32c: 0 };
     if (!answer.ok) return { response: { version: 0, ...rest, ...refusedOf(answer) } };
@@ -59,22 +69,23 @@ function registerUpdates(registry: RpcRegistry, parts: ReplicaServiceParts): voi
   });
   registry.register(removeChunk, async (request) => {
     const change: ChunkChange = { kind: 'remove' };
-    const answer = await update(parts, request, { change, tag: tagOf(request) });
+    const answer = await update(parts, request, { change, shape: {}, tag: tagOf(request) });
     return { response: answer.ok ? {} : refusedOf(answer) };
   });
 }
 
-function update(
+async function update(
   parts: ReplicaServiceParts,
   request: Asked & { readonly blob: number; readonly index: number },
-  { change, tag }: { readonly change: ChunkChange; readonly tag: UpdateTag },
+  what: Pick<UpdateRequest, 'change' | 'shape' | 'tag'>,
 ): Promise<UpdateAnswer> {
-  const replica = replicaOf(parts, request);
-  if (replica === undefined) return Promise.resolve(strange);
   const chainVersion = id<ChainVer>(request.chainVersion);
   const chunk = chunkOf(request);
+  await warm(parts, request, chunk);
+  const replica = replicaOf(parts, request);
+  if (replica === undefined) return strange;
   return answerOf(parts, replica, (reply) =>
-    replica.update({ chainVersion, chunk, change, tag }, reply),
+    replica.update({ chainVersion, chunk, ...what }, reply),
   );
 }
 
@@ -92,17 +103,18 @@ function registerReads(registry: RpcRegistry, parts: ReplicaServiceParts): void 
   registry.register(scanChunks, (request) => scan(parts, request));
 }
 
-function read(
+async function read(
   parts: ReplicaServiceParts,
   request: Asked & { blob: number; index: number; offset: number; length: number },
 ): Promise<ReadAnswer> {
   const { offset, length } = request;
   if (length > limits.rpcPayloadBytesMax)
     throw new CoreError('LIMIT_EXCEEDED', `a read of ${length} bytes exceeds a frame`);
-  const replica = replicaOf(parts, request);
-  if (replica === undefined) return Promise.resolve(strange);
   const chainVersion = id<ChainVer>(request.chainVersion);
   const chunk = chunkOf(request);
+  await warm(parts, request, chunk);
+  const replica = replicaOf(parts, request);
+  if (replica === undefined) return strange;
   return answerOf(parts, replica, (reply) =>
     replica.read({ chainVersion, chunk, offset, length }, reply),
   );
@@ -145,6 +157,11 @@ const strange = { ok: false, refused: 'routing', chainVersion: id<ChainVer>(0) }
 
 function replicaOf({ driver }: ReplicaServiceParts, { target }: Asked): Replica | undefined {
   return driver.host.replica(id<TargetId>(target));
+}
+
+/** Brings the chunk's row into memory, where a machine that never waits finds it. */
+async function warm({ targets }: ReplicaServiceParts, { target }: Asked, chunk: ChunkId) {
+  await targets.find(({ id: each }) => each === target)?.warm?.(chunk);
 }
 
 type AnyAnswer = UpdateAnswer | ReadAnswer;

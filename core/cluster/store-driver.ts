@@ -6,7 +6,7 @@
 // far shorter than that (limits.heartbeatMs six times in half of T).
 
 import { toCoreError } from '../base/errors.ts';
-import type { ChainVer, StoreId, TargetId } from '../base/ids.ts';
+import type { ChainVer, ChunkId, StoreId, TargetId } from '../base/ids.ts';
 import { ackFromMessage, heartbeatToMessage } from '../chain/chain-messages.ts';
 import type { FencingSettings, Routing } from '../chain/membership.ts';
 import type { StorePlace } from '../client/routing-calls.ts';
@@ -24,6 +24,8 @@ import { RoutingWatch } from './routing-watch.ts';
 /** A target as its disk opens it: what a machine needs, but for time and other stores. */
 export interface OpenedTarget extends Omit<HostedTarget, 'env'> {
   readonly env: Omit<TargetEnv, 'send' | 'after'>;
+  /** Reads what the machine will look up of a chunk into memory. */
+  warm?(chunk: ChunkId): Promise<void>;
 }
 
 export interface StoreDriverParts {
