@@ -4,6 +4,7 @@
 
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { limits } from '../core/base/limits.ts';
 import { rules } from '../core/model/identities/rules.ts';
 import { logFormats, logLevels } from './roles/role.ts';
 
@@ -58,8 +59,23 @@ const startMembers = dataSchema.extend({
   s3Domain: domains.default([defaults.s3Domain]),
   adminPort: port.default(defaults.adminPort),
   replicas: z
-    .literal('1', '1 (chain replication is not built yet, see docs/roadmap.md)')
-    .default('1'),
+    .string()
+    .refine(
+      (text) => /^\d$/.test(text) && Number(text) >= 1 && Number(text) <= limits.replicasMax,
+      {
+        error: `copies of every chunk: 1 to ${limits.replicasMax}`,
+      },
+    )
+    .transform(Number)
+    .optional(),
+  disks: z
+    .string()
+    .transform((text) => text.split(',').filter((dir) => dir !== ''))
+    .refine((dirs) => dirs.length > 0 && dirs.every((dir) => !dir.includes('\0')), {
+      error: 'folders with commas between',
+    })
+    .transform((dirs) => dirs.map((dir) => resolve(dir)))
+    .optional(),
   logLevel: z.enum(logLevels, logLevels.join(', ')).default('info'),
   logFormat: z
     .enum([...logFormats, 'auto'], `${logFormats.join(', ')}, auto`)

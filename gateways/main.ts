@@ -6,6 +6,7 @@ import type { RoleName, StartRole } from './roles/role.ts';
 
 const roles: Record<RoleName, () => Promise<StartRole>> = {
   core: async () => (await import('./roles/core.ts')).startCore,
+  store: async () => (await import('./roles/store.ts')).startStore,
   object: async () => (await import('./roles/object.ts')).startObject,
 };
 
@@ -13,7 +14,7 @@ async function runRole(name: string | undefined): Promise<void> {
   if (name === undefined || !Object.hasOwn(roles, name))
     throw new Error(`no role ${name}: ${Object.keys(roles).join(', ')}`);
   const { runRoleProcess } = await import('./roles/runner.ts');
-  await runRoleProcess(name as RoleName, roles[name as RoleName]);
+  await runRoleProcess(roles[name as RoleName]);
 }
 
 async function runCommand(argv: readonly string[]): Promise<void> {

@@ -213,10 +213,9 @@ function updateDetail(body: UpdateBody | undefined): Detail {
   return { body: { ...empty, what: bodyKind[change.kind], length } };
 }
 
-function shapeDetail(shape: ChunkShape | undefined): Pick<
-  MessageOf<typeof Body>,
-  'unitBytes' | 'expectedBytes'
-> {
+function shapeDetail(
+  shape: ChunkShape | undefined,
+): Pick<MessageOf<typeof Body>, 'unitBytes' | 'expectedBytes'> {
   const { checksumUnitBytes: unitBytes, expectedBytes } = shape ?? {};
   return {
     ...(unitBytes === undefined ? {} : { unitBytes }),

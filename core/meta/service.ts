@@ -14,6 +14,7 @@ import type { RpcRegistry } from '../rpc/call.ts';
 import * as calls from './calls.ts';
 import { Janitor } from './janitor/janitor.ts';
 import { CompletedParts, DeleteItems, ListPage, UploadsPage } from './messages.ts';
+import { type ChunkInventory, storeInventory } from './chunk-inventory.ts';
 import type { Layout } from './messages.ts';
 import type { MetaStore } from './meta-store.ts';
 import { discardBlobs, payloadBytesMax } from './namespace/bodies.ts';
@@ -45,6 +46,12 @@ export interface NamespaceOptions {
   readonly events: Events;
   /** The chunk store of this process; absent: every larger content is written as a blob by the caller. */
   readonly local?: LocalChunks;
+  /** Where all chunks are, when they are not in `local`; absent with it: nobody collects chunks here. */
+  readonly inventory?: ChunkInventory;
+  /** Content up to this size lives in the inode row; limits.inlineBytesMax when absent. */
+  readonly inlineBytesMax?: number;
+  /** Asked before rows are added; that of `local` when absent. */
+  readonly admit?: () => void;
   /** Layout of new blobs of objects; one chain and limits.objectChunkBytes when absent. */
   readonly layout?: Layout;
   /** Runs the janitor by itself; true when absent. */
@@ -84,6 +91,7 @@ export class NamespaceService {
   /** Opens this process's own session and starts to renew it. */
   static async open(options: NamespaceOptions): Promise<NamespaceService> {
     const { store, clock, rng, hasher, events, local, layout = oneChain } = options;
+    const inventory = local === undefined ? options.inventory : storeInventory(local);
     const sessions = new Sessions(store, clock);
     const own = await OwnSession.open(sessions, 'core');
     const context: NamespaceContext = {
@@ -94,6 +102,9 @@ export class NamespaceService {
       events,
       layout,
       local,
+      inventory,
+      inlineBytesMax: options.inlineBytesMax ?? limits.inlineBytesMax,
+      admit: options.admit ?? (() => local?.chunks.admit()),
       sessions,
       own,
       numbers: new Numbers(store),

@@ -10,10 +10,15 @@ import { ChunkBlobClient } from '../client/blob-client.ts';
 import { DirectReader } from '../client/direct-reader.ts';
 import { HeartbeatLease } from '../client/read-lease.ts';
 import type { LeasePort } from '../client/read-lease.ts';
+import { ChainChunks } from '../client/chain-chunks.ts';
+import type { ChunkClient } from '../client/chunk-client.ts';
+import { RoutingCache } from '../client/routing-cache.ts';
 import { singleTargetChunks } from '../client/single-target-chunks.ts';
 import type { BlobClient, ReadLease, WriterSession } from '../client/types.ts';
 import { RenewedSession } from '../client/writer-session.ts';
 import type { FreshBlob, SessionPort } from '../client/writer-session.ts';
+import { RoutingWatch } from '../cluster/routing-watch.ts';
+import { StorePeers } from '../cluster/store-peers.ts';
 import type { Clock } from '../env/clock.ts';
 import type { Disk } from '../env/disk.ts';
 import type { Events } from '../env/events.ts';
@@ -40,6 +45,8 @@ export interface CoreClientOptions {
   readonly token: Uint8Array;
   /** Directories of this machine: content that a core here stores is read past its process. */
   readonly openDisk?: (directory: string) => Disk;
+  /** Chunks are on chains of store processes, not in the core. */
+  readonly cluster?: boolean;
 }
 
 export interface CoreReader {
@@ -59,21 +66,51 @@ export async function openCoreWriter(options: CoreClientOptions): Promise<CoreWr
   return withConnection(options, async ({ rpc, lease, ...direct }) => {
     const { clock, events, role } = options;
     const session = await RenewedSession.open(sessionPort(rpc, role), clock, events);
-    const chunks = singleTargetChunks({ rpc, clock, ...embeddedTarget });
+    const { chunks, close } = openChunks(options, rpc);
     const takeBlob = (): Promise<FreshBlob> => session.takeBlob();
     const blobs = new ChunkBlobClient({ chunks, takeBlob, ...direct });
-    return { rpc, blobs, lease, session, end: () => session.close() };
+    const end = async (): Promise<void> => {
+      close();
+      await session.close();
+    };
+    return { rpc, blobs, lease, session, end };
   });
 }
 
 /** For a process whose token carries `read`. @throws CoreError UNAVAILABLE, ACCESS_DENIED */
 export async function openCoreReader(options: CoreClientOptions): Promise<CoreReader> {
   return withConnection(options, async ({ rpc, lease, ...direct }) => {
-    const { clock } = options;
-    const chunks = singleTargetChunks({ rpc, clock, ...embeddedTarget });
+    const { chunks, close } = openChunks(options, rpc);
     const blobs = new ChunkBlobClient({ chunks, takeBlob: refuseToWrite, ...direct });
-    return { rpc, blobs, lease, end: async () => undefined };
+    return { rpc, blobs, lease, end: async () => close() };
   });
+}
+
+/** The way to the chunks: the core itself, or the stores that it names. */
+function openChunks(
+  options: CoreClientOptions,
+  rpc: RpcClient,
+): { readonly chunks: ChunkClient; readonly close: () => void } {
+  const { clock, events } = options;
+  if (options.cluster !== true)
+    return {
+      chunks: singleTargetChunks({ rpc, clock, ...embeddedTarget }),
+      close: () => undefined,
+    };
+  const peers = new StorePeers(options);
+  const routing = new RoutingCache(clock);
+  const watch = new RoutingWatch({
+    rpc,
+    clock,
+    events,
+    onStores: (stores) => peers.learn(stores),
+    onRouting: (newest) => routing.update(newest),
+  });
+  const close = (): void => {
+    watch.close();
+    peers.close();
+  };
+  return { chunks: new ChainChunks({ clock, routing, peer: (store) => peers.to(store) }), close };
 }
 
 async function refuseToWrite(): Promise<never> {
@@ -121,10 +158,11 @@ async function withConnection<Parts extends object>(
 
 /** A unix socket is on this machine; over another one the core's directories are elsewhere. */
 function directReader(
-  { openDisk, clock, events, address }: CoreClientOptions,
+  { openDisk, clock, events, address, cluster }: CoreClientOptions,
   link: () => number | undefined,
 ): DirectReader | undefined {
-  if (openDisk === undefined || address.kind !== 'unix') return undefined;
+  // Places are told of one store's files; a replica may be read only while its lease holds.
+  if (openDisk === undefined || address.kind !== 'unix' || cluster === true) return undefined;
   return new DirectReader({ openDisk, clock, events, link });
 }
 

@@ -9,6 +9,8 @@ export interface TargetStatus {
   readonly state: string;
   /** Why it does not serve; null while it does. */
   readonly reason: string | null;
+  /** What an operator can do about it; null when nothing, or nothing has to be done. */
+  readonly action: string | null;
 }
 
 export interface ChainStatus {
@@ -27,6 +29,8 @@ export interface CorePartStatus {
 export interface CoreStatus {
   readonly parts: readonly CorePartStatus[];
   readonly chains: readonly ChainStatus[];
+  /** What an operator should know of how the system is set up. */
+  readonly notes: readonly string[];
 }
 
 export interface FsckFinding {

@@ -50,7 +50,22 @@ const settings: readonly Setting[] = [
     shownDefault: defaults.s3Domain,
   },
   portSetting('admin', 'port of health, metrics and administration', defaults.adminPort),
-  { key: 'replicas', flag: 'replicas', value: 'N', help: 'copies of every chunk: 1' },
+  {
+    key: 'replicas',
+    flag: 'replicas',
+    env: 'LAMPYR_REPLICAS',
+    value: 'N',
+    help: 'copies of every chunk, each in a store process of its own; chosen at the first start',
+    shownDefault: '1',
+  },
+  {
+    key: 'disks',
+    flag: 'disks',
+    env: 'LAMPYR_DISKS',
+    value: 'DIR,…',
+    help: 'a folder per store, for --replicas above 1, on disks of their own',
+    shownDefault: 'stores/1… in the data directory',
+  },
   {
     key: 'logLevel',
     flag: 'log-level',

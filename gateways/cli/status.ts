@@ -19,7 +19,7 @@ export const statusCommand: Command = {
   },
 };
 
-export function statusText({ processes, chains }: SystemStatus): string {
+export function statusText({ processes, chains, notes }: SystemStatus): string {
   const processRows = processes.map(({ role, pid, state, restarts, reason, dir }) => [
     role,
     pid === null ? '-' : String(pid),
@@ -37,10 +37,18 @@ export function statusText({ processes, chains }: SystemStatus): string {
       target.reason ?? '',
     ]),
   );
+  const actions = chains.flatMap(({ id, targets }) =>
+    targets.flatMap(({ id: target, action }) =>
+      action === null ? [] : [`chain ${id}, target ${target}: ${action}`],
+    ),
+  );
   return [
     ...table(['ROLE', 'PID', 'STATE', 'RESTARTS', 'DIRECTORY', 'LAST END'], processRows),
     '',
     ...table(['CHAIN', 'TARGET', 'STORE', 'STATE', 'REASON'], chainRows),
     '',
+    ...(actions.length === 0 ? [] : ['What to do:', ...actions.map((line) => `  ${line}`), '']),
+    ...notes.map((note) => `note: ${note}`),
+    ...(notes.length === 0 ? [] : ['']),
   ].join('\n');
 }

@@ -9,9 +9,8 @@
 // made anew beside data that exists: what is missing or foreign is refused with its name.
 
 import { join, relative } from 'node:path';
-import { CoreError } from '../../core/base/errors.ts';
+import type { CoreError } from '../../core/base/errors.ts';
 import type { ChainVer, TargetId } from '../../core/base/ids.ts';
-import { asBuffer, equalBytes } from '../../core/base/bytes.ts';
 import type { Clock } from '../../core/env/clock.ts';
 import type { Disk } from '../../core/env/disk.ts';
 import type { Events } from '../../core/env/events.ts';
@@ -34,7 +33,15 @@ import type { DiskJournal } from '../../core/store/journal.ts';
 import { openTable } from '../../core/store/table.ts';
 import type { JournaledTable } from '../../core/store/table.ts';
 import { asRefusal } from '../launcher/files.ts';
-import { isMissing } from '../../core/store/journal-segment.ts';
+import {
+  checkJournalFile,
+  checkRows,
+  identityKey,
+  metaPrefix,
+  readJournalFile,
+  refused,
+  writeJournalFile,
+} from './meta-files.ts';
 
 export interface CoreDataOptions {
   /** Absolute; exists. */
@@ -67,14 +74,8 @@ export const corePaths = (dataDir: string) => ({
 });
 
 const storeDirectory = 'stores/0';
-const metaDirectory = 'meta';
-const journalFile = `${metaDirectory}/journal.json`;
-const journalFormat = 1;
 const journalInUse = `${storeDirectory}/journal`;
 const journalDirectory = 'journal';
-/** Rows of the namespace; the identity of the database stands outside every table. */
-const metaPrefix = Uint8Array.of(0x10);
-const identityKey = Uint8Array.of(0xff, 0x01);
 
 export class CoreData {
   readonly journal: DiskJournal;
@@ -133,12 +134,12 @@ export class CoreData {
       const rows = await storage.kv(paths.rows, { create: fresh });
       kvs.push(rows);
       if (fresh) {
-        await writeJournalFile(directory, true);
+        await writeJournalFile(directory, journalInUse, true);
         await create(options, disk, index, rows);
       }
       await checkRows(rows, options.clusterId, paths.rows);
       const recovered = await recover(options, disk, index, rows);
-      if (fresh) await writeJournalFile(directory, false);
+      if (fresh) await writeJournalFile(directory, journalInUse, false);
       const { damagedFiles } = storage;
       return new CoreData({
         ...recovered,
@@ -196,61 +197,10 @@ async function isFresh(directory: Disk, disk: Disk, paths: Paths): Promise<boole
       );
     return true;
   }
-  const { format, journal, making } = parse(text);
-  if (typeof format === 'number' && format > journalFormat)
-    throw new CoreError(
-      'VERSION_UNSUPPORTED',
-      `${paths.journalFile} says format ${format}, this build reads up to ${journalFormat}: start a newer lampyr on it`,
-    );
-  if (format !== journalFormat || journal !== journalInUse)
-    throw refused(paths.journalFile, `does not name the journal ${journalInUse}`);
-  if (making === true) return true;
+  if (checkJournalFile(paths.journalFile, text, journalInUse)) return true;
   if (files.length === 0)
     throw refused(join(paths.store, journalDirectory), 'is empty: the journal was lost');
   return false;
-}
-
-/** The text of the file; undefined when it does not exist. */
-async function readJournalFile(directory: Disk): Promise<string | undefined> {
-  try {
-    const file = await directory.open(journalFile, 'read');
-    try {
-      const bytes = Buffer.alloc(await file.size());
-      return bytes.toString('utf8', 0, await file.read(bytes, 0));
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Whole or as it was: written beside, synced, renamed, the directory synced. */
-async function writeJournalFile(directory: Disk, making: boolean): Promise<void> {
-  const named = { format: journalFormat, journal: journalInUse };
-  const text = `${JSON.stringify(making ? { ...named, making } : named)}\n`;
-  const temporary = `${journalFile}.tmp`;
-  await directory.remove(temporary).catch((error: unknown) => {
-    if (!isMissing(error)) throw error;
-  });
-  const file = await directory.open(temporary, 'create');
-  try {
-    await file.write([Buffer.from(text)], 0);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await directory.rename(temporary, journalFile);
-  await directory.syncDir(metaDirectory);
-}
-
-function parse(text: string): { format?: unknown; journal?: unknown; making?: unknown } {
-  try {
-    return (JSON.parse(text) ?? {}) as ReturnType<typeof parse>;
-  } catch {
-    return {};
-  }
 }
 
 /** The empty store and rows of a first start; one that was interrupted begins again. */
@@ -260,17 +210,6 @@ async function create(options: CoreDataOptions, disk: Disk, kv: Kv, rows: Kv): P
   if (!(await chunkStoreExists(disk)))
     await createChunkStore({ disk, kv, clock, rng, events, clusterId: cluster, targets: [target] });
   await rows.batch([{ key: identityKey, value: cluster }], { sync: true });
-}
-
-/** A database that level made anew, or that belongs elsewhere, must not pass for ours. */
-async function checkRows(rows: Kv, clusterId: string, path: string): Promise<void> {
-  const found = await rows.get(identityKey);
-  if (found === undefined) throw refused(path, 'holds no metadata: it was lost or replaced');
-  if (!equalBytes(found, Buffer.from(clusterId, 'hex')))
-    throw refused(
-      path,
-      `belongs to cluster ${asBuffer(found).toString('hex')}, not to ${clusterId}`,
-    );
 }
 
 async function recover(
@@ -314,8 +253,4 @@ async function recover(
   chunks.serve(journal);
   await chunks.noteServed(target, chainVersion);
   return { journal, chunks, meta: await metadata.open(journal), metaTable: table };
-}
-
-function refused(path: string, what: string): CoreError {
-  return new CoreError('DISK_REFUSED', `${path} ${what}; restore the data directory from a backup`);
 }

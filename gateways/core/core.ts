@@ -24,7 +24,8 @@ import { compactTables, maintainStore } from './background.ts';
 import type { BackgroundWork } from './background.ts';
 import { CoreData, corePaths } from './core-data.ts';
 import type { CoreStorage } from './core-data.ts';
-import { registerOperatorService } from './operator-service.ts';
+import { runFsck } from './fsck.ts';
+import { embeddedStatus, registerOperatorService } from './operator-service.ts';
 
 export interface CoreOptions {
   /** Absolute; exists and is locked by this process. */
@@ -108,7 +109,10 @@ export class Core {
     registerChunkService(rpc, data.chunks, served(options));
     registerIdentityCalls(rpc, identities);
     const { warning } = storage ?? {};
-    registerOperatorService(rpc, { data, dataDir, warning });
+    registerOperatorService(rpc, {
+      status: () => embeddedStatus({ data, dataDir, warning }),
+      check: (wish) => runFsck(data, wish),
+    });
   }
 
   private async listen(): Promise<void> {
@@ -124,7 +128,7 @@ function served({ dataDir, storage = nodeStorage }: CoreOptions): ServedTarget {
   return { ...embeddedTarget, ...directory };
 }
 
-function authorizer(
+export function authorizer(
   tokens: readonly RoleToken[],
 ): (token: Uint8Array) => RoleToken['capability'] | undefined {
   return secretTable(tokens.map(({ token, capability }) => [Buffer.from(token), capability]));

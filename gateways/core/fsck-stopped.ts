@@ -1,6 +1,7 @@
 // fsck of a stopped system: takes the data directory like a start does, recovers, checks, and lets go without
 // serving anybody. Writes nothing but what recovery itself writes.
 
+import { CoreError } from '../../core/base/errors.ts';
 import { nodeClock } from '../../core/env/node/clock.ts';
 import { nodeRng } from '../../core/env/node/rng.ts';
 import type { Events } from '../../core/env/events.ts';
@@ -18,6 +19,11 @@ export async function fsckStopped(
 ): Promise<FsckReport> {
   const directory = await openDataDirectory(dataDir);
   try {
+    if (directory.shape.replicas > 1)
+      throw new CoreError(
+        'NOT_IMPLEMENTED',
+        'chains of several replicas are compared while they serve: start the system, then run fsck',
+      );
     const data = await CoreData.open({
       dataDir: directory.path,
       clusterId: directory.clusterId,

@@ -3,6 +3,7 @@
 
 import { CoreError } from '../../core/base/errors.ts';
 import { limits } from '../../core/base/limits.ts';
+import { storeInventory } from '../../core/meta/chunk-inventory.ts';
 import { checkNamespace } from '../../core/meta/fsck/fsck.ts';
 import { FsckReport as Report } from '../../core/meta/fsck/report.ts';
 import { whereOf } from '../../core/meta/fsck/names.ts';
@@ -25,20 +26,32 @@ export interface FsckOptions {
 export async function runFsck(data: CoreData, options: FsckOptions): Promise<FsckReport> {
   const report = new Report();
   const { cancelled = () => false } = options;
-  await addFiles(data, report);
-  const rows = await data.metaTable.verify();
-  addTable(report, 'metadata rows', rows);
+  const rows = await checkRowTable(data, report);
   await checkChunkStore(data, report);
   await checkNamespace({
     store: data.meta,
-    local: { chunks: data.chunks, target: embeddedTarget.target },
+    chunks: storeInventory({ chunks: data.chunks, ...embeddedTarget }),
     report,
     damaged: rows.damaged,
     cancelled,
   });
   if (options.scrub) await scrubAll(data, report, cancelled);
-  const { clean, counts, totals, findings } = report;
+  return reportOf(report);
+}
+
+export function reportOf({ clean, counts, totals, findings }: Report): FsckReport {
   return { clean, counts, found: totals, findings };
+}
+
+/** What every core has, whatever its stores. */
+export type CheckedMetadata = Pick<CoreData, 'meta' | 'metaTable' | 'damagedFiles'>;
+
+/** The files and the table of the metadata rows. */
+export async function checkRowTable(data: CheckedMetadata, report: Report): Promise<TableCheck> {
+  await addFiles(data, report);
+  const rows = await data.metaTable.verify();
+  addTable(report, 'metadata rows', rows);
+  return rows;
 }
 
 // --- tables ----------------------------------------------------------------------------------------------
@@ -62,7 +75,7 @@ function addTable(
 }
 
 /** What a start would refuse: rows of a damaged file may be missing or outdated, and get no other error. */
-async function addFiles(data: CoreData, report: Report): Promise<void> {
+async function addFiles(data: CheckedMetadata, report: Report): Promise<void> {
   for (const { file, reason } of await data.damagedFiles())
     report.add({
       severity: 'error',
@@ -106,7 +119,10 @@ async function checkChunkStore(data: CoreData, report: Report): Promise<void> {
   if (unnamed > 0) report.addUnkept('error', unnamed);
 }
 
-function chunkWhere(data: CoreData, blob: ScrubFinding['chunk']['blob']): Promise<string> {
+export function chunkWhere(
+  data: CheckedMetadata,
+  blob: ScrubFinding['chunk']['blob'],
+): Promise<string> {
   return whereOf(data.meta, { kind: 'blob', blob });
 }
 

@@ -12,6 +12,8 @@ const Target = message('Target', {
   state: string(3),
   /** Why it does not serve; absent while it does. */
   reason: optional(string(4)),
+  /** What an operator can do about it. */
+  action: optional(string(5)),
 });
 
 const Chain = message('Chain', { id: uint(1), version: uint(2), targets: many(nested(3, Target)) });
@@ -25,6 +27,8 @@ export const coreStatus = defineCall({
   response: message('CoreStatusResponse', {
     parts: many(nested(1, Part)),
     chains: many(nested(2, Chain)),
+    /** What an operator should know of how the system is set up. */
+    notes: many(string(3)),
   }),
 });
 export type CoreStatusResponse = MessageOf<typeof coreStatus.response>;

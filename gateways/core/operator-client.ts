@@ -36,10 +36,15 @@ export function openCoreOperator(options: OperatorOptions): CoreOperator {
       const { response } = await rpc.call(coreStatus, {});
       const chains = response.chains.map(({ targets, ...chain }) => ({
         ...chain,
-        targets: targets.map(({ reason = null, ...target }) => ({ ...target, reason })),
+        targets: targets.map(({ reason = null, action = null, ...target }) => ({
+          ...target,
+          reason,
+          action,
+        })),
       }));
       // The core names its parts from the same list.
-      return { parts: response.parts as unknown as CoreStatus['parts'], chains };
+      const { notes } = response;
+      return { parts: response.parts as unknown as CoreStatus['parts'], chains, notes };
     },
     async fsck({ scrub, signal }): Promise<FsckReport> {
       const given = signal === undefined ? {} : { signal };

@@ -6,26 +6,27 @@ import type { RpcRegistry } from '../../core/rpc/call.ts';
 import type { FsckReport } from '../admin/operator.ts';
 import type { CoreData } from './core-data.ts';
 import { corePaths } from './core-data.ts';
-import { runFsck } from './fsck.ts';
+import type { FsckOptions } from './fsck.ts';
 import { coreStatus, fsck } from './operator-calls.ts';
 import type { CoreStatusResponse, FsckResponse } from './operator-calls.ts';
 
 export interface OperatorServiceParts {
-  readonly data: CoreData;
-  readonly dataDir: string;
-  /** Shown as long as the disk serves. */
-  readonly warning: string | undefined;
+  readonly status: () => CoreStatusResponse;
+  readonly check: (options: FsckOptions) => Promise<FsckReport>;
 }
 
-export function registerOperatorService(registry: RpcRegistry, parts: OperatorServiceParts): void {
-  registry.register(coreStatus, async () => ({ response: statusOf(parts) }));
+export function registerOperatorService(
+  registry: RpcRegistry,
+  { status, check }: OperatorServiceParts,
+): void {
+  registry.register(coreStatus, async () => ({ response: status() }));
   let checking = false;
   registry.register(fsck, async ({ scrub }, _payload, caller) => {
     if (checking) throw new CoreError('BUSY', 'a check is running already; wait for it to end');
     checking = true;
     try {
       const wish = { scrub, cancelled: () => caller.cancelled === true };
-      return { response: responseOf(await runFsck(parts.data, wish)) };
+      return { response: responseOf(await check(wish)) };
     } finally {
       checking = false;
     }
@@ -40,7 +41,19 @@ function countsOf(record: Readonly<Record<string, number>>): { name: string; cou
   return Object.entries(record).map(([name, count]) => ({ name, count }));
 }
 
-function statusOf({ data, dataDir, warning }: OperatorServiceParts): CoreStatusResponse {
+export interface EmbeddedStatusParts {
+  readonly data: CoreData;
+  readonly dataDir: string;
+  /** Shown as long as the disk serves. */
+  readonly warning: string | undefined;
+}
+
+/** Of a core with one replica, which it has itself. */
+export function embeddedStatus({
+  data,
+  dataDir,
+  warning,
+}: EmbeddedStatusParts): CoreStatusResponse {
   const paths = corePaths(dataDir);
   const offline = reasonOf(data);
   const state = offline === undefined ? 'SERVING' : 'OFFLINE';
@@ -57,6 +70,7 @@ function statusOf({ data, dataDir, warning }: OperatorServiceParts): CoreStatusR
       { role: 'store', state, dir: paths.store },
     ],
     chains: [{ id: 1, version: embeddedTarget.chainVersion, targets: [target] }],
+    notes: [],
   };
 }
 

@@ -8,33 +8,53 @@ import { dirname } from 'node:path';
 import { CoreError, isCoreError } from '../../core/base/errors.ts';
 import { type DirectoryLock, lockDirectory } from '../../core/env/node/lock.ts';
 import { lossyFolder } from '../../core/env/node/storage.ts';
+import {
+  type ShapeText,
+  type SystemShape,
+  type WishedShape,
+  firstShape,
+  refuseOtherShape,
+  shapeFromFile,
+  shapeToFile,
+} from './system-shape.ts';
 import { asRefusal, makeDirectories, readFileIfAny, writeFileAtomic } from './files.ts';
 import { coreAddress, launcherFile, lockPath, runDirectory, systemFile } from './paths.ts';
+
+export type { WishedShape } from './system-shape.ts';
 
 /** Raised when a directory written by this build cannot be used by an older one. 2: summaries of tables state
  *  the journal record up to which they are complete. */
 export const systemFormat = 2;
 const systemFormatMin = 1;
+/** Of a directory with several replicas, which a build that knows only one must not open. */
+const clusterFormat = 3;
 
 export interface DataDirectory {
   readonly path: string;
   readonly clusterId: string;
+  readonly shape: SystemShape;
+  /** Made by this start. */
+  readonly fresh: boolean;
   /** The former run on it did not end by draining: its processes may still be about to end. */
   readonly afterCrash: boolean;
   close(): Promise<void>;
 }
 
 /** Locks and opens `path`, making it when it does not exist or is empty.
- *  @throws CoreError BUSY naming the holder; DISK_REFUSED; VERSION_UNSUPPORTED */
-export async function openDataDirectory(path: string): Promise<DataDirectory> {
+ *  @param wish what it must be made with; anything when absent
+ *  @throws CoreError BUSY naming the holder; INVALID_ARGUMENT for another shape; DISK_REFUSED; VERSION_UNSUPPORTED */
+export async function openDataDirectory(
+  path: string,
+  wish: WishedShape = {},
+): Promise<DataDirectory> {
   try {
-    return await open(path);
+    return await open(path, wish);
   } catch (error) {
     throw asRefusal(error);
   }
 }
 
-async function open(path: string): Promise<DataDirectory> {
+async function open(path: string, wish: WishedShape): Promise<DataDirectory> {
   makeDirectory(path);
   // Before the lock, which would leave its own files in somebody else's directory.
   if (readFileIfAny(systemFile(path)) === undefined) refuseForeign(path);
@@ -42,16 +62,21 @@ async function open(path: string): Promise<DataDirectory> {
     throw isCoreError(error, 'BUSY') ? inUse(path) : error;
   });
   try {
-    return openLocked(path, lock);
+    return openLocked(path, lock, wish);
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-function openLocked(path: string, lock: DirectoryLock): DataDirectory {
+function openLocked(path: string, lock: DirectoryLock, wish: WishedShape): DataDirectory {
   const text = readFileIfAny(systemFile(path));
-  const clusterId = text === undefined ? makeSystemFile(path) : readSystemFile(path, text);
+  const system =
+    text === undefined
+      ? { clusterId: newClusterId(), shape: firstShape(path, wish) }
+      : readSystemFile(path, text);
+  if (text === undefined) writeSystemFile(path, system);
+  else refuseOtherShape(path, system.shape, wish);
   const afterCrash = launcherPid(path) !== undefined;
   // What a former run left there is of no use: sockets without listeners and an old operator token.
   removeRun(path);
@@ -62,7 +87,7 @@ function openLocked(path: string, lock: DirectoryLock): DataDirectory {
     removeRun(path);
     return lock.release();
   };
-  return { path, clusterId, afterCrash, close };
+  return { path, ...system, fresh: text === undefined, afterCrash, close };
 }
 
 function removeRun(path: string): void {
@@ -124,41 +149,52 @@ export function launcherPid(path: string): number | undefined {
   }
 }
 
-function makeSystemFile(path: string): string {
-  const clusterId = randomBytes(16).toString('hex');
-  writeSystemFile(path, clusterId);
-  return clusterId;
+interface System {
+  readonly clusterId: string;
+  readonly shape: SystemShape;
 }
 
-function writeSystemFile(path: string, clusterId: string): void {
-  writeFileAtomic(
-    systemFile(path),
-    `${JSON.stringify({ format: systemFormat, clusterId }, undefined, 2)}\n`,
-  );
+function newClusterId(): string {
+  return randomBytes(16).toString('hex');
 }
 
-function readSystemFile(path: string, text: string): string {
+function writeSystemFile(path: string, { clusterId, shape }: System): void {
+  const format = shape.replicas === 1 ? systemFormat : clusterFormat;
+  const cluster = shape.replicas === 1 ? {} : shapeToFile(path, shape);
+  const text = JSON.stringify({ format, clusterId, ...cluster }, undefined, 2);
+  writeFileAtomic(systemFile(path), `${text}\n`);
+}
+
+function readSystemFile(path: string, text: string): System {
   const file = systemFile(path);
-  const { format, clusterId } = parseSystemFile(text);
-  if (typeof format === 'number' && format > systemFormat)
+  const { format, clusterId, ...rest } = parseSystemFile(text);
+  if (typeof format === 'number' && format > clusterFormat)
     throw new CoreError(
       'VERSION_UNSUPPORTED',
-      `${file} says format ${format}, this build reads up to ${systemFormat}: start a newer lampyr on it`,
+      `${file} says format ${format}, this build reads up to ${clusterFormat}: start a newer lampyr on it`,
     );
   const known = typeof format === 'number' && Number.isInteger(format) && format >= systemFormatMin;
-  if (!known || typeof clusterId !== 'string' || !/^[0-9a-f]{32}$/.test(clusterId))
+  const shape = shapeFromFile(path, rest);
+  if (
+    !known ||
+    typeof clusterId !== 'string' ||
+    !/^[0-9a-f]{32}$/.test(clusterId) ||
+    shape === undefined
+  )
     throw new CoreError(
       'DISK_REFUSED',
       `${file} is damaged (no format and cluster id in it): restore it from a backup`,
     );
   // Before anything of the newer format is written.
-  if (format < systemFormat) writeSystemFile(path, clusterId);
-  return clusterId;
+  if (format < systemFormat) writeSystemFile(path, { clusterId, shape });
+  return { clusterId, shape };
 }
 
-function parseSystemFile(text: string): { format?: unknown; clusterId?: unknown } {
+type SystemText = { format?: unknown; clusterId?: unknown } & ShapeText;
+
+function parseSystemFile(text: string): SystemText {
   try {
-    return (JSON.parse(text) ?? {}) as { format?: unknown; clusterId?: unknown };
+    return (JSON.parse(text) ?? {}) as SystemText;
   } catch {
     return {};
   }

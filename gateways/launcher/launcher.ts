@@ -9,9 +9,8 @@ import type { CoreOperator } from '../admin/operator.ts';
 import type { AdminServer } from '../admin/server.ts';
 import type { StartConfig } from '../config.ts';
 import type { Events } from '../../core/env/events.ts';
-import { roleNames } from '../roles/role.ts';
 import { type Keys, type RootCredentials, openCredentials } from './credentials.ts';
-import { type DataDirectory, openDataDirectory } from './data-directory.ts';
+import { type DataDirectory, type WishedShape, openDataDirectory } from './data-directory.ts';
 import { type Endpoints, httpUrl, writeEndpoints } from './endpoints.ts';
 import { writeFileAtomic } from './files.ts';
 import { launcherMetrics } from './metrics.ts';
@@ -21,6 +20,7 @@ import { Ports, resolveHost } from './ports.ts';
 import { RoleProcess } from './role-process.ts';
 import type { BoundSocket } from './socket.ts';
 import { type SystemStatus, systemStatus } from './status.ts';
+import { type RoleName, roleNames } from '../roles/role.ts';
 
 /** What the composition root gives. */
 export interface LauncherParts {
@@ -73,7 +73,7 @@ export class Launcher {
 
   private async open(): Promise<Ready> {
     const { config, parts } = this;
-    const data = (this.data = await openDataDirectory(config.data));
+    const data = (this.data = await openDataDirectory(config.data, wishedShape(config)));
     rmSync(endpointsFile(data.path), { force: true });
     const credentials = openCredentials(data.path, givenKeys(config));
     const host = await resolveHost(config.host, parts.log);
@@ -133,8 +133,12 @@ export class Launcher {
     // With the launcher's copies gone, a door that closes its own refuses new connections.
     for (const socket of this.sockets.values()) socket.close();
     this.sockets.clear();
-    // oxlint-disable-next-line no-await-in-loop -- in order: a door needs its core while it drains
-    for (const role of this.roles.toReversed()) await role.drain();
+    // In order: a door needs stores and core while it drains, a store its manager.
+    for (const role of roleNames.toReversed()) {
+      const these = this.roles.filter((each) => each.role === role);
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.all(these.map((each) => each.drain()));
+    }
   }
 
   private makeRoles(data: DataDirectory, rootKeys: Keys): RoleProcess[] {
@@ -142,22 +146,28 @@ export class Launcher {
     const { operatorToken } = this;
     const log = { logLevel, logFormat };
     const configs = makeRoleConfigs({ data, rootKeys, operatorToken, s3Domains, ...log });
-    return roleNames.map(
-      (role) =>
+    return configs.map(
+      (config) =>
         new RoleProcess({
           mainFile: this.parts.mainFile,
-          config: configs[role],
-          sockets: role === 'core' ? new Map() : this.sockets,
+          config,
+          sockets: config.role === 'object' ? this.sockets : new Map(),
           events: this.parts.log,
+          // Chains go on without one of them; a new system needs all.
+          mayFail: config.role === 'store' && !data.fresh,
         }),
     );
   }
 
   private async startRoles(): Promise<void> {
     this.goOn();
-    let before: Promise<unknown> = Promise.resolve();
-    const starts = this.roles.map((role) => (before = role.start(before)));
-    await Promise.all(starts);
+    // The core first; all stores side by side; a door when they serve.
+    const startAll = (role: RoleName, after: Promise<unknown>): Promise<unknown> =>
+      Promise.all(this.roles.filter((each) => each.role === role).map((each) => each.start(after)));
+    const core = startAll('core', Promise.resolve());
+    const stores = startAll('store', core);
+    const doorsStart = startAll('object', stores);
+    await Promise.all([core, stores, doorsStart]);
   }
 
   private goOn(): void {
@@ -185,6 +195,14 @@ export class Launcher {
       }),
     );
   }
+}
+
+/** What the command line asks for; the data directory knows what it was made with. */
+function wishedShape({ replicas, disks }: StartConfig): WishedShape {
+  return {
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(disks === undefined ? {} : { stores: disks }),
+  };
 }
 
 function givenKeys(config: StartConfig): Keys | undefined {

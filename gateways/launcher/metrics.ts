@@ -13,7 +13,7 @@ export function launcherMetrics(roles: readonly RoleProcess[]): Registry {
     labelNames,
     registers: [],
     collect() {
-      for (const { role, state } of roles) this.set({ child: role }, state === 'SERVING' ? 1 : 0);
+      for (const { name, state } of roles) this.set({ child: name }, state === 'SERVING' ? 1 : 0);
     },
   });
   const restarted = new Counter({
@@ -23,7 +23,7 @@ export function launcherMetrics(roles: readonly RoleProcess[]): Registry {
     registers: [],
     collect() {
       this.reset();
-      for (const { role, restarts } of roles) this.inc({ child: role }, restarts);
+      for (const { name, restarts } of roles) this.inc({ child: name }, restarts);
     },
   });
   registry.registerMetric(up);

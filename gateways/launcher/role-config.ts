@@ -2,10 +2,10 @@
 // tokens that it accepts. Tokens are made anew at every start and never touch the disk, but the operator's.
 
 import { randomBytes } from 'node:crypto';
-import type { LogFormat, LogLevel, RoleConfig, RoleName, RoleToken } from '../roles/role.ts';
+import type { ClusterConfig, LogFormat, LogLevel, RoleConfig, RoleToken } from '../roles/role.ts';
 import { type Keys, rootIdentity } from './credentials.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { coreAddress } from './paths.ts';
+import { coreAddress, storeAddress } from './paths.ts';
 
 export interface RoleConfigInput {
   readonly data: DataDirectory;
@@ -20,10 +20,18 @@ export function newToken(): string {
   return randomBytes(32).toString('hex');
 }
 
-export function makeRoleConfigs(input: RoleConfigInput): Record<RoleName, RoleConfig> {
+/** In the order of starting: the core, its stores, the doors. */
+export function makeRoleConfigs(input: RoleConfigInput): RoleConfig[] {
   const { data, rootKeys, operatorToken, s3Domains, logLevel, logFormat } = input;
   const object: RoleToken = { token: newToken(), peer: 'object', capability: 'write' };
+  const core: RoleToken = { token: newToken(), peer: 'core', capability: 'write' };
   const operator: RoleToken = { token: operatorToken, peer: 'operator', capability: 'operator' };
+  const cluster = clusterOf(data);
+  const stores = (cluster?.stores ?? []).map(({ store }) => ({
+    store,
+    token: { token: newToken(), peer: `store-${store}`, capability: 'store' } as const,
+  }));
+  const storeTokens = stores.map(({ token }) => token);
   const common = {
     dataDir: data.path,
     clusterId: data.clusterId,
@@ -31,11 +39,36 @@ export function makeRoleConfigs(input: RoleConfigInput): Record<RoleName, RoleCo
     s3Domains,
     root: rootIdentity(data.clusterId, rootKeys),
     coreAddress: coreAddress(data.path),
+    ...(cluster === undefined ? {} : { cluster }),
     logLevel,
     logFormat,
   };
-  return {
-    core: { role: 'core', ...common, token: newToken(), tokens: [object, operator] },
-    object: { role: 'object', ...common, token: object.token, tokens: [] },
-  };
+  return [
+    {
+      role: 'core',
+      name: 'core',
+      ...common,
+      token: core.token,
+      tokens: [object, operator, ...storeTokens],
+    },
+    ...stores.map(({ store, token: { token, peer: name } }): RoleConfig => ({
+      role: 'store',
+      name,
+      ...common,
+      store,
+      token,
+      tokens: [core, object, operator, ...storeTokens],
+    })),
+    { role: 'object', name: 'object', ...common, token: object.token, tokens: [] },
+  ];
+}
+
+function clusterOf({ path, shape }: DataDirectory): ClusterConfig | undefined {
+  if (shape.replicas === 1) return undefined;
+  const stores = shape.stores.map((dir, at) => ({
+    store: at + 1,
+    dir,
+    address: storeAddress(path, at + 1),
+  }));
+  return { replicas: shape.replicas, stores };
 }

@@ -27,10 +27,14 @@ export interface RoleProcessOptions {
   /** By door name. */
   readonly sockets: ReadonlyMap<string, BoundSocket>;
   readonly events: Events;
+  /** A first start that fails is tried again like later ones, and does not end the start of the system. */
+  readonly mayFail?: boolean;
 }
 
 export class RoleProcess {
   readonly role: RoleName;
+  /** The role, or which one of several. */
+  readonly name: string;
   state: RoleState = 'STOPPED';
   /** Why the last process ended by itself. */
   reason: string | undefined;
@@ -53,7 +57,14 @@ export class RoleProcess {
   constructor(options: RoleProcessOptions) {
     this.options = options;
     this.role = options.config.role;
+    this.name = options.config.name;
     this.stopped = new Promise((resolve) => (this.onStopped = resolve));
+  }
+
+  /** What the process keeps on disk lies below it. */
+  get dir(): string {
+    const { cluster, store, dataDir } = this.options.config;
+    return cluster?.stores.find((each) => each.store === store)?.dir ?? dataDir;
   }
 
   get pid(): number | undefined {
@@ -168,11 +179,15 @@ export class RoleProcess {
     this.child = undefined;
     for (const answer of this.answers.values()) answer('');
     if (!drained) this.noteCrash(code, signal);
+    if (this.options.mayFail === true && !this.stopping) {
+      this.first?.resolve();
+      this.first = undefined;
+    }
     if (this.stopping || this.first !== undefined) {
       this.enter('STOPPED');
       this.first?.reject(
         this.failure ??
-          new CoreError('UNAVAILABLE', `${this.role} ended while it started: ${this.reason}`),
+          new CoreError('UNAVAILABLE', `${this.name} ended while it started: ${this.reason}`),
       );
       this.onStopped();
       return;
@@ -189,12 +204,12 @@ export class RoleProcess {
   private noteCrash(code: number | null, signal: NodeJS.Signals | null): void {
     const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
     this.reason = this.failure?.message ?? how;
-    this.options.events.emit('error', 'role-ended', { child: this.role, how, reason: this.reason });
+    this.options.events.emit('error', 'role-ended', { child: this.name, how, reason: this.reason });
   }
 
   private enter(state: RoleState): void {
     this.state = state;
-    this.options.events.emit('debug', 'role-state', { child: this.role, pid: this.pid, state });
+    this.options.events.emit('debug', 'role-state', { child: this.name, pid: this.pid, state });
     if (state === 'STOPPED') this.onStopped();
   }
 }

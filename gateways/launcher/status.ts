@@ -5,7 +5,7 @@ import type { ChainStatus, CoreOperator, CoreStatus } from '../admin/operator.ts
 import type { RoleProcess } from './role-process.ts';
 
 export interface ProcessStatus {
-  /** launcher, core, the core's parts (manager, meta, store), then the doors. */
+  /** launcher, core, the core's parts (manager, meta, store), stores (store-1…) with several replicas, doors. */
   readonly role: string;
   /** null while the role has no process. */
   readonly pid: number | null;
@@ -21,10 +21,18 @@ export interface ProcessStatus {
 export interface SystemStatus {
   readonly processes: readonly ProcessStatus[];
   readonly chains: readonly ChainStatus[];
+  /** What an operator should know of how the system is set up. */
+  readonly notes: readonly string[];
 }
 
-/** In the embedded core they are one process. */
-const partNames = ['manager', 'meta', 'store'] as const;
+/** Parts that the core process has; with several replicas the stores are processes of their own. */
+const embeddedParts = ['manager', 'meta', 'store'] as const;
+const clusterParts = ['manager', 'meta'] as const;
+
+function ofRole(role: RoleProcess): ProcessStatus {
+  const { name, pid, state, dir, restarts, reason } = role;
+  return { role: name, pid: pid ?? null, state, dir, restarts, reason: reason ?? null };
+}
 
 export async function systemStatus(
   launcher: { readonly dir: string; readonly stopping: boolean },
@@ -32,18 +40,11 @@ export async function systemStatus(
   core: CoreOperator | undefined,
 ): Promise<SystemStatus> {
   const { dir } = launcher;
-  const ofRole = (role: RoleProcess): ProcessStatus => ({
-    role: role.role,
-    pid: role.pid ?? null,
-    state: role.state,
-    dir,
-    restarts: role.restarts,
-    reason: role.reason ?? null,
-  });
   const coreRole = roles.find(({ role }) => role === 'core');
   const known = coreRole?.state === 'SERVING' ? await ask(core) : undefined;
   // What the core does not report of itself shares the fate of its process.
   const state = coreRole?.state ?? 'STOPPED';
+  const partNames = roles.some(({ role }) => role === 'store') ? clusterParts : embeddedParts;
   const parts = partNames.map(
     (role) => known?.parts.find((part) => part.role === role) ?? { role, state, dir },
   );
@@ -64,6 +65,7 @@ export async function systemStatus(
       ),
     ],
     chains: known?.chains ?? [],
+    notes: known?.notes ?? [],
   };
 }
 

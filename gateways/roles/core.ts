@@ -2,19 +2,37 @@
 
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { Core } from '../core/core.ts';
+import type { CoreOptions } from '../core/core.ts';
+import type { DiskJournal } from '../../core/store/journal.ts';
+import type { RpcServer } from '../../core/rpc/server.ts';
+import type { ChunkEngine } from '../../core/store/engine.ts';
 import { openStorage } from './storage.ts';
-import type { StartRole } from './role.ts';
+import type { RoleContext, StartRole } from './role.ts';
 
-export const startCore: StartRole = async ({ config, events, metrics }) => {
+export const startCore: StartRole = async (context) => {
+  const { config, events } = context;
   const { dataDir, clusterId, root, coreAddress: address, tokens } = config;
   const storage = await openStorage(dataDir, process.env, events);
-  const core = await Core.open({ dataDir, clusterId, root, address, tokens, events, storage });
-  registerMetrics(metrics, core);
+  const options: CoreOptions = { dataDir, clusterId, root, address, tokens, events, storage };
+  const core = await openCore(context, options);
+  registerMetrics(context.metrics, core);
   return { drain: () => core.close(), unused: () => core.rpc.stats.connections === 0 };
 };
 
-function registerMetrics(registry: Registry, core: Core): void {
+interface OpenedCore {
+  readonly rpc: RpcServer;
+  readonly data: { readonly journal: DiskJournal; readonly chunks?: ChunkEngine };
+  close(): Promise<void>;
+}
+
+async function openCore({ config }: RoleContext, options: CoreOptions): Promise<OpenedCore> {
+  const { cluster, token } = config;
+  if (cluster === undefined) return (await import('../core/core.ts')).Core.open(options);
+  const { ClusterCore } = await import('../core/cluster-core.ts');
+  return ClusterCore.open({ ...options, cluster, token });
+}
+
+function registerMetrics(registry: Registry, core: OpenedCore): void {
   const gauge = (name: string, help: string, value: () => number): void =>
     void new Gauge({
       name: `lampyr_${name}`,
@@ -36,6 +54,7 @@ function registerMetrics(registry: Registry, core: Core): void {
     'room before updates wait for a checkpoint',
     () => journal.stats.freeBytes,
   );
+  if (chunks === undefined) return;
   gauge('store_bytes', 'size of the disk', () => chunks.space().totalBytes);
   gauge('store_free_bytes', 'free on the disk', () => chunks.space().freeBytes);
   gauge('store_used_bytes', 'in blocks that chunks own', () => chunks.space().usedBytes);

@@ -32,6 +32,7 @@ export const startObject: StartRole = async ({ config, events, metrics, listen: 
     role: config.role,
     token: Buffer.from(config.token),
     openDisk: (directory) => nodeDisk(directory),
+    cluster: config.cluster !== undefined,
   });
   const gateway = await openObjectGateway({
     objects: makeObjectStore({ ...core, hash }),

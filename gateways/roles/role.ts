@@ -1,5 +1,6 @@
 // A role is the part of Lampyr that runs in one child process of the launcher (design 9): `core` holds the
-// metadata and the chunk store, `object` is the S3 door. A role is started with everything it may use in a
+// metadata and, alone on its machine, the chunk store; `store` holds the replicas of one disk (once per disk, with
+// --replicas above 1); `object` is the S3 door. A role is started with everything it may use in a
 // RoleContext and reaches nothing else of its process, so that tests and embedders run several roles in one
 // process. Roles never call `process.exit` and install no signal handlers: that is runner.ts.
 
@@ -10,7 +11,7 @@ import type { Capability } from '../../core/rpc/call.ts';
 import type { ListenTarget } from './listen.ts';
 
 /** In the order of starting; draining goes backwards, so that a door still has its core while it finishes. */
-export const roleNames = ['core', 'object'] as const;
+export const roleNames = ['core', 'store', 'object'] as const;
 export type RoleName = (typeof roleNames)[number];
 
 /** A token of the internal RPC and what its bearer may do; made anew at every start (design 10). */
@@ -31,9 +32,23 @@ export interface RootIdentity {
   readonly secretKey: string;
 }
 
+/** The stores of a system with several replicas; the same for all roles. */
+export interface ClusterConfig {
+  readonly replicas: number;
+  readonly stores: readonly {
+    /** From 1. */
+    readonly store: number;
+    /** Absolute. */
+    readonly dir: string;
+    readonly address: Address;
+  }[];
+}
+
 /** What a role is told at birth: plain data, sent over the launcher's channel and never in argv or environment. */
 export interface RoleConfig {
   readonly role: RoleName;
+  /** Of this process: the role, or `store-2`. */
+  readonly name: string;
   /** Absolute. */
   readonly dataDir: string;
   /** 32 hex digits, from DIR/lampyr.json. */
@@ -42,11 +57,15 @@ export interface RoleConfig {
   /** Below these, `bucket.domain` names a bucket of the S3 door. */
   readonly s3Domains: readonly string[];
   readonly root: RootIdentity;
+  /** Absent: one replica, in the core itself. */
+  readonly cluster?: ClusterConfig;
+  /** Of a store: which one. */
+  readonly store?: number;
   /** Where the core serves the internal RPC. */
   readonly coreAddress: Address;
   /** What this role shows to its peers. */
   readonly token: string;
-  /** What the core accepts; empty for other roles. */
+  /** What the core and the stores accept; empty for other roles. */
   readonly tokens: readonly RoleToken[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;

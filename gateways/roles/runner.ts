@@ -13,21 +13,18 @@ import { processLimits } from '../launcher/limits.ts';
 import { type FromRole, type ToRole, roleExit } from './messages.ts';
 import { openMetrics } from './metrics.ts';
 import type { ListenTarget, SocketHandle } from './listen.ts';
-import type { RoleConfig, RoleName, RunningRole, StartRole } from './role.ts';
+import type { RoleConfig, RunningRole, StartRole } from './role.ts';
 import { lockPath } from '../launcher/paths.ts';
 
 /** Runs until the process ends. @throws Error when there is no launcher above */
-export async function runRoleProcess(
-  role: RoleName,
-  load: () => Promise<StartRole>,
-): Promise<void> {
+export async function runRoleProcess(load: () => Promise<StartRole>): Promise<void> {
   if (process.send === undefined)
     throw new Error('`lampyr role` is started by `lampyr start` and by nobody else');
   // The modules load while the launcher still prepares the rest.
   const loading = load();
   loading.catch(() => undefined);
   const { config, listen } = await birth();
-  const log = openLog({ role, level: config.logLevel, format: config.logFormat });
+  const log = openLog({ role: config.name, level: config.logLevel, format: config.logFormat });
   const life = new RoleLife(config, listen, log);
   await life.run(loading);
 }
@@ -77,7 +74,7 @@ class RoleLife {
     this.config = config;
     this.listen = listen;
     this.log = log;
-    this.metrics = openMetrics(config.role);
+    this.metrics = openMetrics(config.name);
   }
 
   async run(loading: Promise<StartRole>): Promise<void> {
@@ -114,12 +111,13 @@ class RoleLife {
 
   /** The core of a killed launcher may live for a moment: wait for it, so that two never share a disk. */
   private async holdData(): Promise<void> {
-    if (this.config.role !== 'core') return;
+    const { role, name, dataDir } = this.config;
+    if (role !== 'core' && role !== 'store') return;
     // Only here: a door that loads LevelDB starts a tenth of a second later.
     const { lockDirectory } = await import('../../core/env/node/lock.ts');
-    await lockDirectory(lockPath(this.config.dataDir, 'core'), {
+    await lockDirectory(lockPath(dataDir, name), {
       waitMs: processLimits.formerCoreMs,
-      onWait: () => this.log.emit('info', 'waiting-for-former-core'),
+      onWait: () => this.log.emit('info', `waiting-for-former-${role}`),
     });
   }
 

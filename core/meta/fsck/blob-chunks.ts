@@ -9,7 +9,7 @@ import { limits } from '../../base/limits.ts';
 import { mapParallel } from '../../base/parallel.ts';
 import * as k from '../keys.ts';
 import type { MetaReader } from '../meta-store.ts';
-import type { ChunkState } from '../../store/types.ts';
+import type { InventoryEntry } from '../chunk-inventory.ts';
 import { BlobRow, SessionGrantRow, decodeRow } from '../rows.ts';
 import { FoundList } from './finding.ts';
 import type { Found, Subject } from './finding.ts';
@@ -19,10 +19,7 @@ import type { CheckedChunks, Walk } from './walk.ts';
 /** Blobs by number; undefined for a row that does not decode. */
 export type BlobWindow = ReadonlyMap<number, BlobRow | undefined>;
 
-interface Chunk {
-  readonly chunk: ChunkId;
-  readonly state: ChunkState;
-}
+type Chunk = InventoryEntry;
 
 /** Chunks of a blob, as they were met in order. */
 interface Seen {
@@ -34,14 +31,14 @@ interface Seen {
 
 export class BlobChunks {
   private readonly walk: Walk;
-  private readonly local: CheckedChunks;
+  private readonly chunks: CheckedChunks;
   private page: readonly Chunk[] = [];
   private at = 0;
   private ended = false;
 
-  constructor(walk: Walk, local: CheckedChunks) {
+  constructor(walk: Walk, chunks: CheckedChunks) {
     this.walk = walk;
-    this.local = local;
+    this.chunks = chunks;
     walk.report.count('chunks', 0);
   }
 
@@ -92,9 +89,8 @@ export class BlobChunks {
 
   /** Ends at a damaged row of the index; the blobs that follow are then looked at chunk by chunk. */
   private async scan(after: ChunkId | undefined, limit: number): Promise<readonly Chunk[]> {
-    const { chunks, target } = this.local;
     try {
-      return await chunks.scan(target, after, limit);
+      return await this.chunks.scan(after, limit);
     } catch (error) {
       if (!isCoreError(error, 'CORRUPT')) throw error;
       const text = after === undefined ? 'all chunks' : `chunks after ${after.blob}/${after.index}`;
@@ -141,9 +137,8 @@ export class BlobChunks {
   }
 
   private async lengthOf(chunk: ChunkId): Promise<number | 'damaged' | undefined> {
-    const { chunks, target } = this.local;
     try {
-      return (await chunks.stat(target, chunk))?.length;
+      return (await this.chunks.stat(chunk))?.length;
     } catch (error) {
       if (isCoreError(error, 'CORRUPT')) return 'damaged';
       throw error;

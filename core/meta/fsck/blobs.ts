@@ -20,8 +20,7 @@ import type { Check, RowCheck, Walk } from './walk.ts';
 const lastBlob = id<BlobId>(Number.MAX_SAFE_INTEGER);
 
 export async function checkBlobs(walk: Walk, deferred: Deferred): Promise<void> {
-  const { local } = walk;
-  const chunks = local === undefined ? undefined : new BlobChunks(walk, local);
+  const chunks = walk.chunks === undefined ? undefined : new BlobChunks(walk, walk.chunks);
   walk.report.count('blobs', 0);
   let next = id<BlobId>(0);
   const check = async (rows: readonly MetaEntry[], last: BlobId): Promise<void> => {

@@ -7,11 +7,10 @@ import { Buffer } from 'node:buffer';
 import { compareBytes } from '../../base/bytes.ts';
 import { CoreError, isCoreError } from '../../base/errors.ts';
 import type { ErrorName } from '../../base/errors.ts';
-import type { TargetId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import { mark } from '../../base/mark.ts';
 import { mapParallel } from '../../base/parallel.ts';
-import type { ChunkStore } from '../../store/types.ts';
+import type { ChunkInventory } from '../chunk-inventory.ts';
 import type { KeyRange, MetaEntry, MetaReader, MetaStore } from '../meta-store.ts';
 import { findingTable } from './finding.ts';
 import type { Found, Subject } from './finding.ts';
@@ -24,15 +23,12 @@ export type Check = (reader: MetaReader) => Promise<readonly Found[]>;
 /** Judges one row by what it reads beside it. */
 export type RowCheck = (reader: MetaReader, row: MetaEntry) => Promise<readonly Found[]>;
 
-export interface CheckedChunks {
-  readonly chunks: ChunkStore;
-  readonly target: TargetId;
-}
+export type CheckedChunks = Pick<ChunkInventory, 'scan' | 'stat'>;
 
 export interface FsckOptions {
   readonly store: MetaStore;
   /** Absent: chunks are not compared. */
-  readonly local?: CheckedChunks | undefined;
+  readonly chunks?: CheckedChunks | undefined;
   readonly report: FsckReport;
   /** Keys whose rows cannot be read, in order: ranges do not get past them. */
   readonly damaged?: readonly Uint8Array[];
@@ -51,14 +47,14 @@ interface PageOptions {
 
 export class Walk {
   readonly store: MetaStore;
-  readonly local: CheckedChunks | undefined;
+  readonly chunks: CheckedChunks | undefined;
   readonly report: FsckReport;
   private readonly damaged: readonly Uint8Array[];
   private readonly cancelled: () => boolean;
 
-  constructor({ store, local, report, damaged = [], cancelled = () => false }: FsckOptions) {
+  constructor({ store, chunks, report, damaged = [], cancelled = () => false }: FsckOptions) {
     this.store = store;
-    this.local = local;
+    this.chunks = chunks;
     this.report = report;
     this.damaged = damaged.toSorted(compareBytes);
     this.cancelled = cancelled;

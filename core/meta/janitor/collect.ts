@@ -3,7 +3,6 @@
 // set of the transaction that says so; a dead thing never comes back, since every new reference is put beside
 // one that exists. So the steps may be repeated after a crash.
 
-import { isCoreError } from '../../base/errors.ts';
 import { id } from '../../base/ids.ts';
 import type { BlobId, ContentId } from '../../base/ids.ts';
 import { mark } from '../../base/mark.ts';
@@ -19,7 +18,8 @@ import {
 } from '../keys.ts';
 import type { Garbage, Referent, Referrer } from '../keys.ts';
 import type { MetaEntry, MetaTransaction } from '../meta-store.ts';
-import type { LocalChunks, NamespaceContext } from '../namespace/context.ts';
+import type { ChunkInventory } from '../chunk-inventory.ts';
+import type { NamespaceContext } from '../namespace/context.ts';
 import { wallMs } from '../namespace/path.ts';
 import { ExtentPage, GarbageRow, decodeRow, encodeRow } from '../rows.ts';
 
@@ -145,60 +145,48 @@ const removesParallel = 32;
  *  nothing is left of it. */
 export async function collectBlob(
   context: NamespaceContext,
-  local: LocalChunks,
+  inventory: ChunkInventory,
   item: Garbage & { kind: 'blob' },
 ): Promise<void> {
-  await removeChunks(context, local, item.blob);
+  await removeChunks(context, inventory, item.blob);
   await context.store.transact(async (transaction) => {
     transaction.delete(blobKey(item.blob));
     transaction.delete(garbageKey(item));
   });
 }
 
-/** Removes every chunk of a blob from this process's store. */
+/** Removes every chunk of a blob. */
 export async function removeChunks(
   context: NamespaceContext,
-  local: LocalChunks,
+  inventory: ChunkInventory,
   blob: BlobId,
 ): Promise<void> {
   for (let limit = chunksOfFirstScan; ; limit = chunksPerScan) {
     // oxlint-disable-next-line no-await-in-loop -- page after page
-    const chunks = await chunksFrom(local, blob, limit);
+    const chunks = await chunksFrom(inventory, blob, limit);
     const own = chunks.filter((chunk) => chunk.blob === blob);
     // oxlint-disable-next-line no-await-in-loop
-    await mapParallel(own, removesParallel, (chunk) => removeChunk(context, local, chunk));
+    await mapParallel(own, removesParallel, (chunk) => removeChunk(context, inventory, chunk));
     if (own.length < limit) return;
   }
 }
 
 /** The first chunks of the store from a blob on. */
 export async function chunksFrom(
-  local: LocalChunks,
+  inventory: ChunkInventory,
   blob: BlobId,
   limit: number,
 ): Promise<ChunkId[]> {
   const before = { blob: id<BlobId>(blob - 1), index: 0xffffffff };
-  const found = await local.chunks.scan(local.target, before, limit);
+  const found = await inventory.scan(before, limit);
   return found.map(({ chunk }) => chunk);
 }
 
 async function removeChunk(
   context: NamespaceContext,
-  local: LocalChunks,
+  inventory: ChunkInventory,
   chunk: ChunkId,
 ): Promise<void> {
   mark('collect.chunk');
-  try {
-    await local.chunks.update({
-      target: local.target,
-      chunk,
-      change: { kind: 'remove' },
-      chainVersion: local.chainVersion,
-      tag: { session: context.own.session, channel: removeChannel, sequence: chunk.blob },
-    });
-  } catch (error) {
-    if (!isCoreError(error, 'CHUNK_NOT_FOUND')) throw error;
-  }
+  await inventory.remove(chunk, context.own.session);
 }
-
-const removeChannel = 2;

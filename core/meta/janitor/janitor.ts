@@ -32,6 +32,7 @@ interface Batch {
 const endsService: ReadonlySet<ErrorName> = new Set([
   'DISK_OFFLINE',
   'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
   'COMMIT_UNKNOWN',
 ]);
 
@@ -50,9 +51,9 @@ export class Janitor {
 
   constructor(context: NamespaceContext) {
     this.context = context;
-    const { local } = context;
-    this.grants = local === undefined ? undefined : new GrantCollector(context, local);
-    this.unknown = local === undefined ? undefined : new UnknownChunks(context, local);
+    const { inventory } = context;
+    this.grants = inventory === undefined ? undefined : new GrantCollector(context, inventory);
+    this.unknown = inventory === undefined ? undefined : new UnknownChunks(context, inventory);
   }
 
   /** One bounded step over all queues. Answers how many items it finished; 0: nothing to do for now. */
@@ -92,9 +93,9 @@ export class Janitor {
   private async stepGarbage(): Promise<number> {
     const { context } = this;
     const contents = await this.eachOf('content', (item) => collectContent(context, item));
-    const { local } = context;
-    if (local === undefined) return contents;
-    return contents + (await this.eachOf('blob', (item) => collectBlob(context, local, item)));
+    const { inventory } = context;
+    if (inventory === undefined) return contents;
+    return contents + (await this.eachOf('blob', (item) => collectBlob(context, inventory, item)));
   }
 
   private stepDirectories(): Promise<number> {

@@ -14,7 +14,8 @@ import {
 } from '../keys.ts';
 import type { MetaEntry } from '../meta-store.ts';
 import { release } from '../namespace/complete.ts';
-import type { LocalChunks, NamespaceContext } from '../namespace/context.ts';
+import type { NamespaceContext } from '../namespace/context.ts';
+import type { ChunkInventory } from '../chunk-inventory.ts';
 import { SessionGrantRow, SessionWorkRow, decodeRow } from '../rows.ts';
 import { chunksFrom, queueGarbage } from './collect.ts';
 
@@ -49,13 +50,13 @@ const chunksPerStep = 256;
 /** Ranges of ended sessions; remembers where in each it stands. */
 export class GrantCollector {
   private readonly context: NamespaceContext;
-  private readonly local: LocalChunks;
+  private readonly inventory: ChunkInventory;
   /** The next blob to look at, by the first one of the range. */
   private readonly positions = new Map<BlobId, BlobId>();
 
-  constructor(context: NamespaceContext, local: LocalChunks) {
+  constructor(context: NamespaceContext, inventory: ChunkInventory) {
     this.context = context;
-    this.local = local;
+    this.inventory = inventory;
   }
 
   /** A step on the range of `row`. True when its session has ended. */
@@ -64,7 +65,7 @@ export class GrantCollector {
     if (await isLive(this.context, session)) return false;
     const end = id<BlobId>(firstBlob + decodeRow(SessionGrantRow, row[1]).count);
     const from = this.positions.get(firstBlob) ?? firstBlob;
-    const chunks = await chunksFrom(this.local, from, chunksPerStep);
+    const chunks = await chunksFrom(this.inventory, from, chunksPerStep);
     const blobs = [...new Set(chunks.map(({ blob }) => blob))];
     await this.collect(blobs.filter((blob) => blob < end));
     const next = (blobs.at(-1) ?? end) + 1;

@@ -8,7 +8,8 @@ import { mark } from '../../base/mark.ts';
 import { blobKey, garbageKey, referencesRange } from '../keys.ts';
 import type { Garbage } from '../keys.ts';
 import type { MetaReader } from '../meta-store.ts';
-import type { LocalChunks, NamespaceContext } from '../namespace/context.ts';
+import type { NamespaceContext } from '../namespace/context.ts';
+import type { ChunkInventory } from '../chunk-inventory.ts';
 import { grantedRanges, isGranted } from '../namespace/grants.ts';
 import { wallMs } from '../namespace/path.ts';
 import { GarbageRow, decodeRow } from '../rows.ts';
@@ -19,17 +20,17 @@ const chunksPerStep = 200;
 /** Walks the store's chunks, a few a step, round and round. */
 export class UnknownChunks {
   private readonly context: NamespaceContext;
-  private readonly local: LocalChunks;
+  private readonly inventory: ChunkInventory;
   private after: ChunkId | undefined;
 
-  constructor(context: NamespaceContext, local: LocalChunks) {
+  constructor(context: NamespaceContext, inventory: ChunkInventory) {
     this.context = context;
-    this.local = local;
+    this.inventory = inventory;
   }
 
   /** Looks at the next chunks and quarantines the unknown ones; true at the end of a round. */
   async step(): Promise<boolean> {
-    const found = await this.local.chunks.scan(this.local.target, this.after, chunksPerStep);
+    const found = await this.inventory.scan(this.after, chunksPerStep);
     this.after = found.length < chunksPerStep ? undefined : found.at(-1)?.chunk;
     const blobs = [...new Set(found.map(({ chunk }) => chunk.blob))];
     const unknown = await this.unknownOf(blobs);
@@ -72,7 +73,7 @@ export class UnknownChunks {
     if (wallMs(this.context) - decodeRow(GarbageRow, row).queuedMs < limits.quarantineMs)
       return false;
     mark('unknown.removed');
-    await removeChunks(this.context, this.local, item.blob);
+    await removeChunks(this.context, this.inventory, item.blob);
     await store.transact(async (transaction) => transaction.delete(key));
     return true;
   }

@@ -26,7 +26,7 @@ export interface Body {
 
 /** Largest payload of putObject and putPart that this process takes. */
 export function payloadBytesMax(context: NamespaceContext): number {
-  return context.local === undefined ? limits.inlineBytesMax : limits.journaledBytesMax;
+  return context.local === undefined ? context.inlineBytesMax : limits.journaledBytesMax;
 }
 
 /** The whole write: runs the transaction, with whatever it needs around it (paths, turns). */
@@ -51,7 +51,7 @@ export async function withBody<T>(
 ): Promise<T> {
   const { blob, payload, session } = request;
   if (blob !== undefined) return withBlob(context, session, blob, transact, use);
-  if (payload.length <= limits.inlineBytesMax) {
+  if (payload.length <= context.inlineBytesMax) {
     const body = { sizeBytes: payload.length, inline: payload, blob: undefined, blobSession: 0 };
     return transact((transaction) => use(transaction, body));
   }

@@ -13,6 +13,7 @@ import type { Hasher } from '../../env/hasher.ts';
 import type { Rng } from '../../env/rng.ts';
 import type { ChunkStore } from '../../store/types.ts';
 import { entryKey, sessionKey, slash } from '../keys.ts';
+import type { ChunkInventory } from '../chunk-inventory.ts';
 import type { Layout, Owner, Who } from '../messages.ts';
 import type { MetaReader, MetaStore } from '../meta-store.ts';
 import { EntryRow, decodeRow } from '../rows.ts';
@@ -43,6 +44,12 @@ export interface NamespaceContext {
   /** Layout of new blobs of objects. */
   readonly layout: Layout;
   readonly local: LocalChunks | undefined;
+  /** All chunks; undefined: somebody else keeps them. */
+  readonly inventory: ChunkInventory | undefined;
+  /** Content up to this size lives in the inode row. */
+  readonly inlineBytesMax: number;
+  /** For what adds rows. @throws CoreError DISK_FULL when new data is refused */
+  readonly admit: () => void;
   readonly numbers: Numbers;
   readonly versionNumbers: VersionNumbers;
   readonly turns: Turns;
@@ -116,7 +123,7 @@ export interface WriteRequest {
 /** The context, for a write that adds rows: they need room on the disk even where no chunk does, and `level` without room
  *  takes the disk offline. Not for what removes, nor for a Complete, whose parts were admitted. @throws DISK_FULL */
 export function admitted(context: NamespaceContext): NamespaceContext {
-  context.local?.chunks.admit();
+  context.admit();
   return context;
 }
 

@@ -39,6 +39,12 @@ const startObject: StartRole = async ({ listen }) => {
   };
 };
 
-const starts: Record<RoleName, StartRole> = { core: startCore, object: startObject };
+const startStore: StartRole = () => Promise.resolve({ drain: () => Promise.resolve() });
+
+const starts: Record<RoleName, StartRole> = {
+  core: startCore,
+  store: startStore,
+  object: startObject,
+};
 const role = process.argv[3] as RoleName;
-await runRoleProcess(role, () => Promise.resolve(starts[role]));
+await runRoleProcess(() => Promise.resolve(starts[role]));

@@ -17,7 +17,7 @@ import { temporaryDirectory } from '../../tools/temporary.ts';
 const silent = { emit: () => undefined };
 
 const operator: CoreOperator = {
-  status: () => Promise.resolve({ parts: [], chains: [] }),
+  status: () => Promise.resolve({ parts: [], chains: [], notes: [] }),
   fsck: () =>
     Promise.resolve({
       clean: true,

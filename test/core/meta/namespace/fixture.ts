@@ -24,6 +24,7 @@ import { openMemoryMetaStore } from '../../../../core/meta/store/memory-store.ts
 import { CallTable } from '../../../../core/rpc/call-table.ts';
 import type { ChunkStore } from '../../../../core/store/types.ts';
 import type { Answer, Call, RpcClient } from '../../../../core/rpc/call.ts';
+import { storeInventory } from '../../../../core/meta/chunk-inventory.ts';
 import { localClient } from '../../../../core/rpc/local.ts';
 import { SimClock } from '../../../sim/clock.ts';
 import { simRng } from '../../../sim/rng.ts';
@@ -370,7 +371,12 @@ export class Fixture {
 
   async fsck(): Promise<FsckReport> {
     const report = new FsckReport();
-    await checkNamespace({ store: this.store, local: { chunks: this.chunkStore, target }, report });
+    const chunks = storeInventory({
+      chunks: this.chunkStore,
+      target,
+      chainVersion: id<ChainVer>(1),
+    });
+    await checkNamespace({ store: this.store, chunks, report });
     return report;
   }
 

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { MiB, limits } from '../../core/base/limits.ts';
+import type { SystemStatus } from '../../gateways/launcher/status.ts';
+import { type Lampyr, startLampyr } from '../tools/lampyr.ts';
+import { type Scope, temporaryDirectory } from '../tools/temporary.ts';
+import { run } from './command.ts';
+
+// Three replicas of every chunk, in real store processes, through S3: what survives the death of any two of them.
+
+/** Design 4.4: nobody is kept waiting longer when a replica of each chain lives. */
+const waitMsMax = limits.storeDeadMs + 5_000;
+const wholeMs = 60_000;
+
+class Bucket {
+  private readonly s3: S3Client;
+
+  constructor({ endpoints, accessKey, secretKey }: Lampyr) {
+    this.s3 = new S3Client({
+      endpoint: endpoints.s3,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      maxAttempts: 1,
+      credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+    });
+  }
+
+  async make(): Promise<void> {
+    await this.s3.send(new CreateBucketCommand({ Bucket: 'bucket' }));
+  }
+
+  async put(Key: string, Body: Buffer): Promise<void> {
+    await this.s3.send(new PutObjectCommand({ Bucket: 'bucket', Key, Body }));
+  }
+
+  async get(Key: string): Promise<Buffer> {
+    const { Body } = await this.s3.send(new GetObjectCommand({ Bucket: 'bucket', Key }));
+    return Buffer.from((await Body?.transformToByteArray()) ?? []);
+  }
+
+  async remove(Key: string): Promise<void> {
+    await this.s3.send(new DeleteObjectCommand({ Bucket: 'bucket', Key }));
+  }
+
+  async keys(): Promise<string[]> {
+    const { Contents = [] } = await this.s3.send(new ListObjectsV2Command({ Bucket: 'bucket' }));
+    return Contents.map(({ Key }) => Key ?? '');
+  }
+
+  async multipart(Key: string, parts: readonly Buffer[]): Promise<void> {
+    const about = { Bucket: 'bucket', Key };
+    const { UploadId } = await this.s3.send(new CreateMultipartUploadCommand(about));
+    const Parts = await Promise.all(
+      parts.map(async (Body, at) => {
+        const part = { ...about, UploadId, PartNumber: at + 1, Body };
+        const { ETag } = await this.s3.send(new UploadPartCommand(part));
+        return { ETag, PartNumber: at + 1 };
+      }),
+    );
+    const complete = { ...about, UploadId, MultipartUpload: { Parts } };
+    await this.s3.send(new CompleteMultipartUploadCommand(complete));
+  }
+}
+
+async function statusOf(scope: Scope, data: string): Promise<SystemStatus> {
+  const { code, out, err } = await run(scope, ['status', '--data', data, '--json']);
+  assert.equal(code, 0, err);
+  return JSON.parse(out) as SystemStatus;
+}
+
+async function kill(scope: Scope, data: string, ...stores: readonly number[]): Promise<void> {
+  const { processes } = await statusOf(scope, data);
+  for (const store of stores) {
+    const pid = processes.find(({ role }) => role === `store-${store}`)?.pid;
+    assert.ok(typeof pid === 'number', `store ${store} has a process`);
+    process.kill(pid, 'SIGKILL');
+  }
+}
+
+async function whole(scope: Scope, data: string): Promise<SystemStatus> {
+  const end = Date.now() + wholeMs;
+  for (;;) {
+    const status = await statusOf(scope, data);
+    const states = status.chains.flatMap(({ targets }) => targets.map(({ state }) => state));
+    if (states.length === 18 && states.every((state) => state === 'SERVING')) return status;
+    assert.ok(Date.now() < end, `not whole in time: ${JSON.stringify(status.chains)}`);
+    await delay(200);
+  }
+}
+
+/** Content that no other key has. */
+function bodyOf(name: string, bytes: number): Buffer {
+  return Buffer.alloc(bytes, `${name} `);
+}
+
+async function inTime(what: string, work: () => Promise<void>): Promise<void> {
+  const startedMs = Date.now();
+  await work();
+  const tookMs = Date.now() - startedMs;
+  assert.ok(tookMs < waitMsMax, `${what} took ${tookMs} ms`);
+}
+
+describe('three replicas', () => {
+  test('stores die, one and two at a time: nothing is lost, nobody waits long, all heal', async (context) => {
+    const dataDir = join(temporaryDirectory(context), 'data');
+    let lampyr = await startLampyr({ dataDir, arguments: ['--replicas', '3'] });
+    context.after(() => void lampyr.killAll());
+    let bucket = new Bucket(lampyr);
+    const expected = new Map<string, Buffer>();
+    const put = async (key: string, bytes: number): Promise<void> => {
+      const body = bodyOf(key, bytes);
+      await bucket.put(key, body);
+      expected.set(key, body);
+    };
+    const check = async (): Promise<void> => {
+      for (const [key, body] of expected) assert.ok((await bucket.get(key)).equals(body), key);
+      assert.deepEqual(await bucket.keys(), [...expected.keys()].toSorted());
+    };
+    await bucket.make();
+    await put('small', 5);
+    await put('large', 9 * MiB + 17);
+    await bucket.multipart('parts', [bodyOf('a', 5 * MiB), bodyOf('b', 100)]);
+    expected.set('parts', Buffer.concat([bodyOf('a', 5 * MiB), bodyOf('b', 100)]));
+    await whole(context, dataDir);
+
+    await kill(context, dataDir, 2);
+    await inTime('work after one store died', async () => {
+      await Promise.all([put('one-a', 4096), put('one-b', 5 * MiB), check()]);
+    });
+    const { processes, notes } = await whole(context, dataDir);
+    assert.equal(processes.find(({ role }) => role === 'store-2')?.restarts, 1);
+    assert.match(notes.join(), /metadata is on one disk/);
+
+    await kill(context, dataDir, 1, 3);
+    await inTime('work after two stores died', async () => {
+      await Promise.all([put('two-a', 4096), put('two-b', 5 * MiB)]);
+      await bucket.remove('small');
+      expected.delete('small');
+      await check();
+    });
+    await whole(context, dataDir);
+    const checked = await run(context, ['fsck', '--data', dataDir, '--scrub', '--json']);
+    assert.equal(checked.code, 0, checked.out);
+
+    assert.equal(await lampyr.stop(), 0);
+    const other = await run(context, ['start', '--data', dataDir, '--replicas', '2']);
+    assert.equal(other.code, 1);
+    assert.match(other.err, /was made with --replicas 3/);
+    lampyr = await startLampyr({ dataDir });
+    bucket = new Bucket(lampyr);
+    await check();
+    assert.equal(await lampyr.stop(), 0);
+  });
+});
