@@ -65,6 +65,7 @@ export class ChainChunks implements ChunkClient {
     return release === undefined ? { bytes } : { bytes, release };
   }
 
+  /** @throws CoreError CHUNK_NOT_FOUND; DEADLINE_EXCEEDED when nobody knows whether it was removed */
   async remove(layout: BlobLayout, chunk: ChunkId, tag: UpdateTag): Promise<void> {
     await this.calls.update({
       what: `the removal of ${nameOf(chunk)}`,

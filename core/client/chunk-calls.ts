@@ -88,7 +88,7 @@ export const placeChunks = defineCall({
   response: StorePlaces,
 });
 
-/** Removes a chunk of a chain; one that is not there is removed. */
+/** Removes a chunk of a chain. @throws CHUNK_NOT_FOUND */
 export const removeChunk = defineCall({
   id: 203,
   name: 'removeChunk',

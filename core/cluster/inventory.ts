@@ -1,7 +1,7 @@
 // The chunks of all chains as one list in key order, for the janitor and fsck (core/meta/chunk-inventory.ts). Each chain
 // is asked for a page and the pages are merged; what is removed goes through the chain's head.
 
-import { CoreError } from '../base/errors.ts';
+import { CoreError, isCoreError } from '../base/errors.ts';
 import { id } from '../base/ids.ts';
 import type { BlobId, ChunkId, SessionId } from '../base/ids.ts';
 import type { ChainChunks, FoundChunk } from '../client/chain-chunks.ts';
@@ -34,7 +34,11 @@ export function chainInventory(routing: RoutingCache, chunks: ChainChunks): Chun
         : undefined;
     },
     async remove(chunk, session) {
-      await channelsOf(session).use((tag) => chunks.remove(clusterLayout, chunk, tag));
+      try {
+        await channelsOf(session).use((tag) => chunks.remove(clusterLayout, chunk, tag));
+      } catch (error) {
+        if (!isCoreError(error, 'CHUNK_NOT_FOUND')) throw error;
+      }
     },
   };
 }

@@ -19,10 +19,17 @@ export interface AdminOptions {
   readonly operatorToken: string;
   readonly root: Pick<RootIdentity, 'accessKey' | 'secretKey'>;
   readonly core: CoreOperator;
-  readonly roles: () => readonly { readonly role: string; readonly state: string }[];
+  readonly roles: () => readonly RoleState[];
   readonly status: () => Promise<object>;
   /** Prometheus texts of all processes. */
   readonly metrics: () => Promise<readonly string[]>;
+}
+
+interface RoleState {
+  readonly role: string;
+  /** Which one of several; the role when absent. */
+  readonly name?: string;
+  readonly state: string;
 }
 
 export interface AdminServer {
@@ -54,8 +61,9 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
 function openRoutes(server: FastifyInstance, options: AdminOptions): void {
   server.get('/healthz', () => ({ status: 'ok' }));
   server.get('/readyz', (_request, reply) => {
-    const roles = options.roles().map(({ role, state }) => ({ role, state }));
-    const ready = roles.length > 0 && roles.every(({ state }) => state === 'SERVING');
+    const states = options.roles();
+    const roles = states.map(({ role, name = role, state }) => ({ role: name, state }));
+    const ready = isReady(states);
     return reply.code(ready ? 200 : 503).send({ ready, roles });
   });
   server.get('/metrics', async (_request, reply) =>
@@ -63,6 +71,14 @@ function openRoutes(server: FastifyInstance, options: AdminOptions): void {
       .type('text/plain; version=0.0.4; charset=utf-8')
       .send(mergeMetrics(await options.metrics())),
   );
+}
+
+/** Every role serves; of several stores one is enough, since chains go on with it. */
+function isReady(roles: readonly RoleState[]): boolean {
+  const serves = ({ state }: RoleState): boolean => state === 'SERVING';
+  const stores = roles.filter(({ role }) => role === 'store');
+  const others = roles.filter(({ role }) => role !== 'store');
+  return others.length > 0 && others.every(serves) && (stores.length === 0 || stores.some(serves));
 }
 
 async function operatorRoutes(server: FastifyInstance, options: AdminOptions): Promise<void> {

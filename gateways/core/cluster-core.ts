@@ -63,7 +63,11 @@ export class ClusterCore {
   static async open(options: ClusterCoreOptions): Promise<ClusterCore> {
     const { events, cluster, tokens, token } = options;
     const env = { clock: nodeClock, events, rng: nodeRng, net: nodeNet };
-    const data = await MetaData.open({ ...options, ...env });
+    const data = await MetaData.open({
+      ...options,
+      ...env,
+      stores: cluster.stores.map(({ dir }) => dir),
+    });
     let manager: ManagerDriver | undefined;
     const peers = new StorePeers({ ...env, role: 'core', token: Buffer.from(token) });
     try {

@@ -17,6 +17,7 @@ import { type NodeStorage, nodeStorage } from '../../core/env/node/storage.ts';
 import type { Rng } from '../../core/env/rng.ts';
 import type { MetaStore } from '../../core/meta/meta-store.ts';
 import { makeLevelMetaStore } from '../../core/meta/store/level-store.ts';
+import { chunkStoreExists } from '../../core/store/chunk-store.ts';
 import { openJournal } from '../../core/store/journal-open.ts';
 import type { DiskJournal } from '../../core/store/journal.ts';
 import { reserveOf } from '../../core/store/reserve.ts';
@@ -43,6 +44,8 @@ export interface MetaDataOptions {
   readonly events: Events;
   /** Refuse a directory that holds no metadata yet, instead of making some. */
   readonly mustExist?: boolean;
+  /** Folders of the stores: where one of them was made, metadata was made before it. */
+  readonly stores: readonly string[];
   readonly storage?: NodeStorage;
 }
 
@@ -128,6 +131,10 @@ async function openFiles(options: MetaDataOptions): Promise<OpenedFiles> {
   const fresh = await isFresh(directory, join(dataDir, metaDirectory, 'journal.json'));
   if (fresh && options.mustExist === true)
     throw refused(join(dataDir, metaDirectory), 'holds no metadata: it was never made, or lost');
+  for (const dir of fresh ? options.stores : [])
+    // oxlint-disable-next-line no-await-in-loop -- once in a life
+    if (await chunkStoreExists(storage.disk(dir)))
+      throw refused(join(dataDir, metaDirectory), `was lost, although ${dir} is a store`);
   await directory.makeDirectory(metaDirectory);
   const rowsPath = join(dataDir, metaDirectory, 'rows');
   const rows = await storage.kv(rowsPath, { create: fresh });
