@@ -20,6 +20,8 @@ export function registerManagerService(
     return { response: { incarnation: await driver.nextProcess() } };
   });
   registry.register(heartbeat, async ({ beat, offline }) => {
+    if (!known.has(beat.store))
+      throw new CoreError('INVALID_ARGUMENT', `this cluster has no store ${beat.store}`);
     const ack = driver.heartbeat(heartbeatFromMessage(beat), offline);
     return { response: ack === undefined ? {} : { ack: ackToMessage(ack) } };
   });

@@ -46,6 +46,7 @@ export function registerReplicaService(registry: RpcRegistry, parts: ReplicaServ
   registerReads(registry, parts);
   registry.register(replicaMessages, async (request, payload) => {
     const { store, messages, ...batch } = request;
+    if (store > limits.storesMax) throw new CoreError('INVALID_ARGUMENT', `no store ${store}`);
     parts.driver.receive(store, { ...batch, messages: decodeAll(parts.events, messages, payload) });
     return { response: {} };
   });

@@ -3,6 +3,7 @@
 // A new chain version ends the job, whatever it was doing; the next one begins anew.
 
 import type { ChunkId, TargetId } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
 import { type Chain, successorOf } from '../chain/chain.ts';
 import type { ChunkLocks } from './chunk-locks.ts';
 import { decide } from './decide.ts';
@@ -16,6 +17,7 @@ import {
   type ReplicaSettings,
   type SliceDigest,
   type SnapshotRow,
+  type TagEntry,
   chunkKey,
 } from './types.ts';
 
@@ -225,7 +227,16 @@ export class Resync {
         tag?.session === session && tag.channel === channel && tag.sequence === sequence;
       return !isPending;
     });
-    this.call({ kind: 'sync-tags', entries }, () => this.compareSlice(0, true));
+    this.sendTags(entries);
+  }
+
+  /** In pages that fit a message; what is newer came, and comes, with live updates. */
+  private sendTags(entries: readonly TagEntry[]): void {
+    const page = entries.slice(0, limits.tagsPerRecordMax);
+    this.call({ kind: 'sync-tags', entries: page }, () => {
+      if (page.length < entries.length) this.sendTags(entries.slice(page.length));
+      else this.compareSlice(0, true);
+    });
   }
 
   private compareSlice(slice: number, mayRepair: boolean): void {

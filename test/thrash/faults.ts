@@ -2,12 +2,10 @@
 // stores are away at a time, and a disk is wiped only while both others are whole.
 
 import { renameSync, rmSync } from 'node:fs';
-import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { limits } from '../../core/base/limits.ts';
 import type { Prng } from '../../core/base/prng.ts';
-import type { SystemStatus } from '../../gateways/launcher/status.ts';
-import { mainFile } from '../tools/lampyr.ts';
+import { processOf, statusOf } from '../tools/admin.ts';
 
 export const faultKinds = [
   'kill',
@@ -24,23 +22,6 @@ export type FaultKind = (typeof faultKinds)[number];
 /** A stopped store is past its lease, and judged dead, when it goes on. */
 const stopMs = limits.storeDeadMs + 2_000;
 
-export function statusOf(dataDir: string): SystemStatus {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [mainFile, 'status', '--data', dataDir, '--json'],
-    { encoding: 'utf8', timeout: 60_000 },
-  );
-  if (status !== 0) throw new Error(`status exited ${status}: ${stderr}`);
-  return JSON.parse(stdout) as SystemStatus;
-}
-
-export function isWhole({ chains }: SystemStatus): boolean {
-  return (
-    chains.length > 0 &&
-    chains.every(({ targets }) => targets.every(({ state }) => state === 'SERVING'))
-  );
-}
-
 export class Faults {
   private readonly dataDir: string;
   private readonly prng: Prng;
@@ -56,39 +37,39 @@ export class Faults {
     const second = 1 + ((first + this.prng.below(2)) % 3);
     switch (kind) {
       case 'kill':
-        this.signal('SIGKILL', first);
+        await this.signal('SIGKILL', first);
         return;
       case 'kill-two':
-        this.signal('SIGKILL', first, second);
+        await this.signal('SIGKILL', first, second);
         return;
       case 'kill-while-filling':
-        this.signal('SIGKILL', first);
+        await this.signal('SIGKILL', first);
         await delay(this.prng.below(1500));
-        this.signal('SIGKILL', second);
+        await this.signal('SIGKILL', second);
         return;
       case 'kill-all':
-        this.signal('SIGKILL', 1, 2, 3);
+        await this.signal('SIGKILL', 1, 2, 3);
         return;
       case 'stop':
-        await this.stop(first, () => undefined);
+        await this.stop(first, () => Promise.resolve());
         return;
       case 'stop-and-kill':
         await this.stop(first, () => this.signal('SIGKILL', second));
         return;
       case 'wipe':
-        this.wipe(first);
+        await this.wipe(first);
         return;
       case 'core':
-        process.kill(this.pidOf('core'), 'SIGKILL');
+        process.kill(await this.pidOf('core'), 'SIGKILL');
     }
   }
 
-  private async stop(store: number, meanwhile: () => void): Promise<void> {
-    const pid = this.pidOf(`store-${store}`);
+  private async stop(store: number, meanwhile: () => Promise<void>): Promise<void> {
+    const pid = await this.pidOf(`store-${store}`);
     process.kill(pid, 'SIGSTOP');
     try {
       await delay(this.prng.below(2000));
-      meanwhile();
+      await meanwhile();
       await delay(stopMs);
     } finally {
       process.kill(pid, 'SIGCONT');
@@ -96,26 +77,20 @@ export class Faults {
   }
 
   /** Its folder is gone in one step, and the process right after. */
-  private wipe(store: number): void {
-    const { pid, dir } = this.processOf(`store-${store}`);
+  private async wipe(store: number): Promise<void> {
+    const { pid, dir } = processOf(await statusOf(this.dataDir), `store-${store}`);
     const away = `${dir}.wiped`;
     renameSync(dir, away);
     process.kill(pid, 'SIGKILL');
     rmSync(away, { recursive: true, force: true });
   }
 
-  private signal(signal: NodeJS.Signals, ...stores: readonly number[]): void {
-    for (const pid of stores.map((store) => this.pidOf(`store-${store}`)))
-      process.kill(pid, signal);
+  private async signal(signal: NodeJS.Signals, ...stores: readonly number[]): Promise<void> {
+    const status = await statusOf(this.dataDir);
+    for (const store of stores) process.kill(processOf(status, `store-${store}`).pid, signal);
   }
 
-  private pidOf(name: string): number {
-    return this.processOf(name).pid;
-  }
-
-  private processOf(name: string): { readonly pid: number; readonly dir: string } {
-    const found = statusOf(this.dataDir).processes.find(({ role }) => role === name);
-    if (found?.pid === undefined || found.pid === null) throw new Error(`${name} does not run`);
-    return { pid: found.pid, dir: found.dir };
+  private async pidOf(name: string): Promise<number> {
+    return processOf(await statusOf(this.dataDir), name).pid;
   }
 }

@@ -2,7 +2,6 @@
 // each, all chains must be whole again, every key shows an allowed state, and nobody was kept waiting longer than T and
 // five seconds while a replica served; at times and at the end, fsck reads every byte of every replica.
 
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +9,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { limits } from '../../core/base/limits.ts';
 import { Prng } from '../../core/base/prng.ts';
 import { type Counts, Writer, crashBucket, makeBucket } from '../crash/workload.ts';
-import { type Lampyr, mainFile, startLampyr } from '../tools/lampyr.ts';
+import type { SystemStatus } from '../../gateways/launcher/status.ts';
+import { fsckOf, isWhole, statusOf } from '../tools/admin.ts';
+import { type Lampyr, startLampyr } from '../tools/lampyr.ts';
 import { S3Client, type S3Address } from '../tools/s3-client.ts';
-import { type FaultKind, Faults, faultKinds, isWhole, statusOf } from './faults.ts';
+import { type FaultKind, Faults, faultKinds } from './faults.ts';
 
 export interface ThrashOptions {
   readonly seed: string;
@@ -39,6 +40,8 @@ const healMsAllowed = 60_000;
 /** Writers go on for so long before and after a fault. */
 const workMs = 1_500;
 const faultsPerFsck = 5;
+/** A dead store is noticed after T at the latest; then comes a scan, on a loaded machine. */
+const noticeMsMax = 2 * limits.storeDeadMs;
 
 export async function runThrash(options: ThrashOptions): Promise<ThrashSummary> {
   const dataDir = mkdtempSync(join(tmpdir(), 'lampyr-thrash-'));
@@ -96,13 +99,13 @@ class Thrash {
       // oxlint-disable-next-line no-await-in-loop -- fault after fault
       await this.round(kind, faults, writers, address);
       this.injected[kind] = (this.injected[kind] ?? 0) + 1;
-      if (done % faultsPerFsck === faultsPerFsck - 1) this.fsck();
+      if (done % faultsPerFsck === faultsPerFsck - 1) await this.fsck();
       const sum = `${this.counts.acknowledged} acknowledged, longest wait ${this.waitMsMax} ms`;
       this.options.progress?.(
         `${done + 1} ${kind}: ${sum}, healed in ${this.healMsMax} ms at most`,
       );
     }
-    this.fsck();
+    await this.fsck();
     const code = await lampyr.stop();
     if (code !== 0) this.violations.push(`SIGTERM ended with exit code ${code}`);
     const { counts, violations, waitMsMax, healMsMax, fscks } = this;
@@ -124,8 +127,11 @@ class Thrash {
     });
     const probing = this.probe(address, isStopped, kind === 'core' || kind === 'kill-all');
     await delay(workMs + this.prng.below(workMs));
+    const before = versionOf(await statusOf(this.dataDir));
     await faults.inject(kind);
     const overMs = Date.now();
+    // Chains say that all serve until the manager has heard of the fault.
+    if (kind !== 'core') await this.noticed(before);
     await this.whole();
     this.healMsMax = Math.max(this.healMsMax, Date.now() - overMs);
     await delay(workMs);
@@ -158,10 +164,21 @@ class Thrash {
     client.close();
   }
 
+  private async noticed(before: number): Promise<void> {
+    for (const end = Date.now() + noticeMsMax; Date.now() < end;) {
+      // oxlint-disable-next-line no-await-in-loop -- until it is seen
+      if (versionOf(await statusOf(this.dataDir)) > before) return;
+      // oxlint-disable-next-line no-await-in-loop
+      await delay(50);
+    }
+    this.violations.push('no chain changed after a fault');
+  }
+
   private async whole(): Promise<void> {
     const startedMs = Date.now();
     for (;;) {
-      const status = statusOf(this.dataDir);
+      // oxlint-disable-next-line no-await-in-loop -- until it heals
+      const status = await statusOf(this.dataDir);
       if (isWhole(status)) return;
       if (Date.now() - startedMs > healMsAllowed) {
         this.violations.push(`not whole in time: ${JSON.stringify(status.chains)}`);
@@ -172,17 +189,17 @@ class Thrash {
     }
   }
 
-  private fsck(): void {
-    const { status, stdout, stderr } = spawnSync(
-      process.execPath,
-      [mainFile, 'fsck', '--data', this.dataDir, '--scrub'],
-      { encoding: 'utf8', timeout: 300_000 },
-    );
+  private async fsck(): Promise<void> {
+    const { clean, findings } = await fsckOf(this.dataDir);
     this.fscks++;
-    if (status !== 0) this.violations.push(`fsck exited ${status}: ${stdout}${stderr}`);
     // What was not compared was not checked.
-    if (stdout.includes('replicas-unchecked')) this.violations.push(`fsck: ${stdout}`);
+    if (!clean || findings.some(({ kind }) => kind === 'replicas-unchecked'))
+      this.violations.push(`fsck: ${JSON.stringify(findings)}`);
   }
+}
+
+function versionOf({ chains }: SystemStatus): number {
+  return chains.reduce((sum, { version }) => sum + version, 0);
 }
 
 async function isDone(client: S3Client, path: string, body: Buffer): Promise<boolean> {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { id } from '../../../core/base/ids.ts';
+import { limits } from '../../../core/base/limits.ts';
+import { Channels } from '../../../core/client/channels.ts';
+import { clusterLayout } from '../../../core/cluster/plan.ts';
 import { ClusterRig } from './rig.ts';
 
 // Drivers of stores, manager and client over real sockets, on targets in memory.
@@ -72,11 +76,37 @@ describe('cluster of processes', () => {
     equalReplicas(rig);
   });
 
+  test('a table of tags larger than a message goes over whole to a target that is filled', async (context) => {
+    const rig = await ClusterRig.open(context);
+    await rig.whole();
+    const count = limits.tagsPerRecordMax + 50;
+    const [chain] = rig.routing.all;
+    const blobs: number[] = [];
+    for (let blob = 1; blobs.length < count; blob++)
+      if (rig.routing.chainOf(clusterLayout, { blob: id(blob), index: 0 }).id === chain?.id)
+        blobs.push(blob);
+    const sessions = Array.from(
+      { length: Math.ceil(count / limits.sessionChannelsMax) },
+      (_, at) => new Channels(id(100 + at)),
+    );
+    const write = (blob: number, at: number): Promise<void> =>
+      rig.write(blob, 'x', { channels: sessions[at % sessions.length] as Channels });
+    await Promise.all(blobs.map(write));
+    await rig.kill(2);
+    rig.wipe(2);
+    await rig.start(2);
+    await rig.whole(20_000);
+    const tables = (chain?.targets ?? []).map((target) => rig.images.get(target.id)?.tags.size);
+    assert.ok(
+      tables.every((size) => size === tables[0] && Number(size) >= count),
+      tables.join(' '),
+    );
+  });
+
   test('a removed chunk is gone everywhere', async (context) => {
     const rig = await ClusterRig.open(context);
     await rig.write(1, 'soon gone');
     await rig.whole();
-    const { clusterLayout } = await import('../../../core/cluster/plan.ts');
     const chunk = { blob: 1 as never, index: 0 };
     await rig.channels.use((tag) => rig.chunks.remove(clusterLayout, chunk, tag));
     await assert.rejects(rig.read(1, 4), /refused/);

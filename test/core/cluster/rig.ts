@@ -177,9 +177,13 @@ export class ClusterRig {
     for (const target of targetsOfStore(this.shape, store)) this.images.delete(target);
   }
 
-  async write(blob: number, text: string, index = 0): Promise<void> {
+  async write(
+    blob: number,
+    text: string,
+    { index = 0, channels = this.channels }: { index?: number; channels?: Channels } = {},
+  ): Promise<void> {
     const bytes = Buffer.from(text);
-    await this.channels.use((tag) =>
+    await channels.use((tag) =>
       this.chunks.write(
         {
           layout: clusterLayout,
