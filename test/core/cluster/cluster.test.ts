@@ -38,6 +38,7 @@ describe('cluster of processes', () => {
     await Promise.all(writes);
     await rig.write(100, 'without store 2');
     assert.equal(await rig.read(100, 15), 'without store 2');
+    await rig.noticed();
     assert.ok(
       rig.states().every((chain) => chain === 'SERVING SERVING OFFLINE'),
       rig.states().join(),
@@ -93,6 +94,7 @@ describe('cluster of processes', () => {
       rig.write(blob, 'x', { channels: sessions[at % sessions.length] as Channels });
     await Promise.all(blobs.map(write));
     await rig.kill(2);
+    await rig.noticed();
     rig.wipe(2);
     await rig.start(2);
     await rig.whole(20_000);

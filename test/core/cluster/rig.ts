@@ -217,6 +217,15 @@ export class ClusterRig {
     return this.routing.all.map(({ targets }) => targets.map(({ state }) => state).join(' '));
   }
 
+  /** Until every chain does without a store that was killed. */
+  async noticed(): Promise<void> {
+    const end = Date.now() + 10_000;
+    while (!this.states().every((chain) => chain.endsWith('OFFLINE'))) {
+      if (Date.now() > end) throw new Error(`not noticed in time: ${this.states().join(' | ')}`);
+      await this.routing.changed(100);
+    }
+  }
+
   async whole(deadlineMs = 10_000): Promise<void> {
     const end = Date.now() + deadlineMs;
     const isWhole = (): boolean =>

@@ -59,7 +59,7 @@ describe('command line', () => {
     ['start --s3-domain a..b', /--s3-domain: got 'a..b', accepted: domain names/],
     ['start --admin-port=', /--admin-port: got '', accepted: a port/],
     ['start --json=yes', /--json takes no value/],
-    ['start --replicas 3', /--replicas: got '3', accepted: 1 \(chain replication/],
+    ['start --replicas 6', /--replicas: got '6', accepted: copies of every chunk: 1 to 5/],
     ['start --log-level loud', /--log-level: got 'loud', accepted: debug, info, warn, error/],
     [
       'start --kafka-port 9092',
