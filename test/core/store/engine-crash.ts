@@ -189,11 +189,11 @@ async function check(
 export const subject: CrashSubject = { live, check };
 export const options: CrashRunOptions = {
   name: 'slabs',
-  updates: 12,
+  updates: 9,
   updatesAfter: 2,
   secondEvery: 80,
   makingEvery: 4,
-  states: 6000,
+  states: 4500,
   marks: [
     'allocator.warmReuse',
     'draft.appendDirect',

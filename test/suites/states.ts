@@ -1,0 +1,3 @@
+import { loadSuite } from '../tools/suite.ts';
+
+await loadSuite('states');
