@@ -10,7 +10,8 @@ import type { ChunkId, SessionId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import type { ChunkRow } from '../store/chunk-row.ts';
 import { emptyContent } from '../store/chunk-row.ts';
-import type { PendingUpdate, TargetStore } from '../store/target-store.ts';
+import type { PendingUpdate } from '../store/target-drafts.ts';
+import type { TargetStore } from '../store/target-store.ts';
 import type { TargetEnv } from './host.ts';
 import { ReadBudget } from './read-budget.ts';
 import type {

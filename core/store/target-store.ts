@@ -5,62 +5,25 @@
 // A pending update is a chunk record like any other, whose row has both contents; blocks that only one of them refers to
 // are freed by the commit mark, or when the update is dropped.
 
-import type { ChainVer, ChunkId, SessionId, TargetId, UpdateVer } from '../base/ids.ts';
 import { CoreError } from '../base/errors.ts';
+import type { ChainVer, ChunkId, SessionId, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { mark } from '../base/mark.ts';
 import type { Place, VerifiedBytes } from './chunk-reader.ts';
-import {
-  type ChunkRow,
-  type Content,
-  blocksOf,
-  emptyContent,
-  withoutPending,
-} from './chunk-row.ts';
-import type { Draft } from './draft.ts';
+import type { ChunkRow, Content } from './chunk-row.ts';
 import type { ChunkEngine, NextRow } from './engine.ts';
 import type { TargetSuperblock } from './superblock.ts';
 import type { TagEntry } from './tag-row.ts';
-import type { ChunkChange, ChunkShape, StagedUpdate, UpdateTag } from './types.ts';
-import { checkChange, newRow, noTag } from './update-checks.ts';
-
-/** A version, and the chain version under which the head assigned it: names one update for ever. */
-export interface Assigned {
-  readonly version: UpdateVer;
-  readonly chainVersion: ChainVer;
-}
-
-export interface WholeContent {
-  readonly bytes: Uint8Array;
-  readonly crc32c: number;
-  readonly sealed: boolean;
-}
-
-export interface PendingUpdate extends Assigned {
-  readonly chunk: ChunkId;
-  readonly tag: UpdateTag;
-  readonly body: ChunkChange | { readonly kind: 'whole'; readonly content: WholeContent };
-  readonly shape?: ChunkShape | undefined;
-}
-
-export interface Replacement extends Assigned {
-  readonly chunk: ChunkId;
-  readonly tag: UpdateTag | undefined;
-  readonly content: WholeContent;
-  readonly shape?: ChunkShape | undefined;
-}
-
-export interface Erasure {
-  readonly chunk: ChunkId;
-  /** Enters the exactly-once table. */
-  readonly tagged: { readonly tag: UpdateTag; readonly version: UpdateVer } | undefined;
-}
-
-/** A chunk that is being written for the first time, or again as a whole, begins with this row. */
-interface Start {
-  readonly row: ChunkRow;
-  readonly unitBytes: number;
-}
+import {
+  type Erasure,
+  type PendingUpdate,
+  type Replacement,
+  nextDropped,
+  nextErased,
+  nextPending,
+  nextWhole,
+} from './target-drafts.ts';
+import type { StagedUpdate } from './types.ts';
 
 export class TargetStore {
   private readonly engine: ChunkEngine;
@@ -155,7 +118,10 @@ export class TargetStore {
   /** The next version on top of the committed content, which stays readable.
    *  @throws CoreError CHUNK_VERSION_MISMATCH, CHECKSUM_MISMATCH, LIMIT_EXCEEDED, DISK_FULL, DISK_OFFLINE, CORRUPT */
   pending(update: PendingUpdate): Promise<void> {
-    return this.write(() => this.store(update.chunk, (row) => this.nextPending(update, row)));
+    const { chunk } = update;
+    return this.write(() =>
+      this.store(chunk, (row) => nextPending(this.engine, this.place(chunk), row, update)),
+    );
   }
 
   /** The pending update becomes the committed content: in `row` at once, on disk with the next records.
@@ -170,30 +136,15 @@ export class TargetStore {
 
   /** A whole chunk, committed whatever was there. @throws as `pending` */
   replace(replacement: Replacement): Promise<void> {
-    const { chunk, tag, content, version, chainVersion } = replacement;
+    const { chunk } = replacement;
     return this.write(() =>
-      this.store(chunk, async (before) => {
-        mark('target.replace');
-        const start = startOf(before, replacement);
-        const draft = await this.draftWhole(chunk, start, content, replacement.shape);
-        const { sealed } = content;
-        const next = { ...start.row, version, chainVersion, sealed, content: draft.content };
-        const freed = { ...draft, freed: blocksOf(before) };
-        return { next, draft: freed, tag: tag ?? noTag, tagged: tag && version };
-      }),
+      this.store(chunk, (row) => nextWhole(this.engine, this.place(chunk), row, replacement)),
     );
   }
 
   /** The chunk goes, pending update and all. @throws CoreError DISK_OFFLINE */
-  erase({ chunk, tagged }: Erasure): Promise<void> {
-    return this.write(() =>
-      this.store(chunk, async (before) => {
-        if (before === undefined && tagged === undefined) return undefined;
-        mark('target.erase');
-        const draft = { ...nothing, freed: blocksOf(before) };
-        return { next: undefined, draft, tag: tagged?.tag ?? noTag, tagged: tagged?.version };
-      }),
-    );
+  erase(erasure: Erasure): Promise<void> {
+    return this.write(() => this.store(erasure.chunk, (row) => nextErased(row, erasure)));
   }
 
   /** Of a target that enters SYNCING: all pending updates and the exactly-once table go, after all writes before.
@@ -204,7 +155,7 @@ export class TargetStore {
       const staged: StagedUpdate[] = [];
       for (const chunk of this.engine.parts.pendings.of(this.id)) {
         // oxlint-disable-next-line no-await-in-loop -- rows of memory, locks that nobody holds for long
-        const each = await this.engine.stageNext(this.place(chunk), drop);
+        const each = await this.engine.stageNext(this.place(chunk), nextDropped);
         if (each !== undefined) staged.push(each);
       }
       for (const each of staged) each.submit();
@@ -275,7 +226,7 @@ export class TargetStore {
     if (this.barrier === barrier) this.barrier = undefined;
   }
 
-  // --- drafts ------------------------------------------------------------------------------------
+  // --- rows --------------------------------------------------------------------------------------
 
   private place(chunk: ChunkId): Place {
     return { target: this.id, chunk };
@@ -288,91 +239,11 @@ export class TargetStore {
     const staged = await this.engine.stageNext(this.place(chunk), make);
     await staged?.submit().durable;
   }
-
-  private async nextPending(update: PendingUpdate, row: ChunkRow | undefined): Promise<NextRow> {
-    const { chunk, tag, body, version, chainVersion } = update;
-    if (row?.pending !== undefined || (row?.version ?? 0) >= version)
-      throw new CoreError(
-        'CHUNK_VERSION_MISMATCH',
-        `update ${version} of ${named(chunk)} comes after ${row?.pending?.version ?? row?.version}`,
-      );
-    mark('target.pending');
-    const start = startOf(row, update);
-    const draft = await this.draftPending(update, row, start);
-    const content = body.kind === 'remove' ? undefined : draft.content;
-    const sealed =
-      body.kind === 'whole' ? body.content.sealed : start.row.sealed || body.kind === 'seal';
-    const pending = {
-      version,
-      chainVersion,
-      tag,
-      result: 0,
-      content,
-      sealed: sealed && content !== undefined,
-    };
-    // Nothing is freed before the commit: both contents can be read until then.
-    return {
-      next: { ...start.row, pending },
-      draft: { ...draft, freed: [] },
-      tag,
-      tagged: version,
-    };
-  }
-
-  private draftPending(
-    { chunk, body, shape }: PendingUpdate,
-    row: ChunkRow | undefined,
-    start: Start,
-  ): Draft | Promise<Draft> {
-    if (body.kind === 'remove') return nothing;
-    if (body.kind === 'whole') return this.draftWhole(chunk, start, body.content, shape);
-    const { unitBytes } = start;
-    const written = checkChange(body, unitBytes, shape?.expectedBytes);
-    return this.engine.draft(this.place(chunk), body, row, {
-      before: start.row,
-      written,
-      unitBytes,
-    });
-  }
-
-  private async draftWhole(
-    chunk: ChunkId,
-    { row, unitBytes }: Start,
-    { bytes, crc32c }: WholeContent,
-    shape: ChunkShape | undefined,
-  ): Promise<Draft> {
-    const change = { kind: 'write', offset: 0, bytes, crc32c } as const;
-    const written = checkChange(change, unitBytes, shape?.expectedBytes);
-    if (written === undefined || bytes.length === 0) return nothing;
-    const empty = { ...row, content: emptyContent };
-    return this.engine.parts.drafter.write(this.place(chunk), empty, written);
-  }
 }
 
 async function runAfter(others: readonly Promise<void>[], run: () => Promise<void>): Promise<void> {
   await Promise.allSettled(others);
   await run();
-}
-
-async function drop(row: ChunkRow | undefined): Promise<NextRow | undefined> {
-  if (row?.pending === undefined) return undefined;
-  const next = withoutPending(row);
-  const kept = new Set(blocksOf(next));
-  const freed = blocksOf(row).filter((position) => !kept.has(position));
-  return { next, draft: { ...nothing, freed }, tag: noTag };
-}
-
-const nothing: Draft = { content: emptyContent, taken: [], freed: [], sections: [] };
-
-function startOf(
-  row: ChunkRow | undefined,
-  { chainVersion, shape }: { chainVersion: ChainVer; shape?: ChunkShape | undefined },
-): Start {
-  const unitBytes = row?.unitBytes ?? shape?.checksumUnitBytes ?? limits.checksumUnitBytes;
-  if (row === undefined) return { row: newRow({ chainVersion }, unitBytes), unitBytes };
-  const { pending, ...committed } = row;
-  if (pending !== undefined) mark('target.overPending');
-  return { row: committed, unitBytes };
 }
 
 function named({ blob, index }: ChunkId): string {

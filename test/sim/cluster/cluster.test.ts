@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { runSeed } from './cluster.ts';
+import { runSeed, runSeedOn } from './cluster.ts';
+import { EngineSimTarget } from './engine-sim-target.ts';
 
 const seeds = 30;
 
@@ -38,5 +39,15 @@ describe('simulated cluster', () => {
   it('the same seed is the same run', () => {
     assert.equal(runSeed(7).trace, runSeed(7).trace);
     assert.notEqual(runSeed(7).trace, runSeed(8).trace);
+  });
+
+  it('on the chunk engine a seed is clean, and the same run each time', async () => {
+    const seed = 3;
+    const report = await runSeedOn(seed, (parts) => new EngineSimTarget(parts));
+    const again = `npm run sim:cluster -- --engine real --seed ${seed} --runs 1`;
+    assert.deepEqual(report.violations, [], again);
+    assert.ok(report.operations > 200, 'clients got something done');
+    const same = await runSeedOn(seed, (parts) => new EngineSimTarget(parts));
+    assert.equal(same.trace, report.trace);
   });
 });

@@ -13,6 +13,7 @@ import type { HistoryEntry } from './history.ts';
 import { ManagerProcess, ManagerRows } from './manager-process.ts';
 import { Network } from './network.ts';
 import { Observer } from './observer.ts';
+import { type MakeTarget, SimTarget } from './sim-target.ts';
 import { StoreProcess } from './store-process.ts';
 import { World } from './world.ts';
 
@@ -60,7 +61,7 @@ export class Cluster {
   readonly chunks: ChunkId[];
   readonly violations: string[] = [];
 
-  constructor(seed: number) {
+  constructor(seed: number, makeTarget: MakeTarget) {
     const world = new World(`cluster ${seed}`);
     this.world = world;
     this.observer = new Observer(world);
@@ -89,6 +90,7 @@ export class Cluster {
         managers: managersOf,
         points: this.points,
         onFatal: (process, target, reason) => this.gaveUp(process, target, reason),
+        makeTarget,
       });
     });
     this.rows = new ManagerRows(
@@ -178,13 +180,61 @@ export class Cluster {
 
 const settleMs = 60_000;
 
-/** One seed, from start to verdict. */
+/** One seed on simulated targets, from start to verdict. */
 export function runSeed(seed: number): RunReport {
-  const cluster = new Cluster(seed);
+  const cluster = new Cluster(seed, (parts) => new SimTarget(parts));
+  const run = phases(seed, cluster);
+  let step = run.next();
+  while (step.done !== true)
+    try {
+      cluster.world.runUntil(step.value);
+      step = run.next();
+    } catch (error) {
+      step = run.throw(error);
+    }
+  return step.value;
+}
+
+/** The same on targets whose code has promises: after each event, what is ready in the process runs. */
+export async function runSeedOn(seed: number, makeTarget: MakeTarget): Promise<RunReport> {
+  const cluster = new Cluster(seed, makeTarget);
+  const run = phases(seed, cluster);
+  let step = run.next();
+  while (step.done !== true)
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- phase after phase
+      await cluster.world.runUntilSettled(step.value);
+      step = run.next();
+    } catch (error) {
+      step = run.throw(error);
+    }
+  const report = step.value;
+  return { ...report, violations: [...report.violations, ...(await verify(cluster))] };
+}
+
+/** @returns what is wrong on the disks */
+async function verify({ world, stores, observer }: Cluster): Promise<readonly string[]> {
+  const before = observer.violations.length;
+  let open = 0;
+  for (const store of stores)
+    for (const id of store.disks.keys()) {
+      open++;
+      void store
+        .target(id)
+        ?.verify?.()
+        .then(() => open--);
+    }
+  await world.runUntilSettled(world.nowMs + 10_000);
+  const unread = open > 0 ? [`${open} targets were not read whole`] : [];
+  return [...observer.violations.slice(before), ...unread];
+}
+
+/** Yields times up to which the world is to run; what fails in it is thrown in here. */
+function* phases(seed: number, cluster: Cluster): Generator<number, RunReport> {
   const { world, violations } = cluster;
   const faults = new Faults(cluster);
   try {
-    live(cluster, faults);
+    yield* live(cluster, faults);
     check(cluster);
   } catch (error) {
     // An assertion of a machine.
@@ -203,22 +253,22 @@ export function runSeed(seed: number): RunReport {
   };
 }
 
-function live(cluster: Cluster, faults: Faults): void {
+function* live(cluster: Cluster, faults: Faults): Generator<number, void> {
   const { world, violations } = cluster;
   const safetyMs = 45_000 + world.prng.below(45_000);
   for (const process of cluster.processes) process.start();
-  world.runUntil(6000);
+  yield 6000;
   const thinkMs = world.prng.pick([100, 300, 800]);
   for (const client of cluster.clients) for (let n = 0; n < 2; n++) client.loop(thinkMs);
   faults.start(world.prng.pick([800, 2500, 6000]));
-  world.runUntil(safetyMs);
+  yield safetyMs;
   faults.stop();
   for (const client of cluster.clients) client.stopped = true;
   const until = world.nowMs + settleMs;
-  while (!cluster.isWhole && world.nowMs < until) world.runUntil(world.nowMs + 250);
+  while (!cluster.isWhole && world.nowMs < until) yield world.nowMs + 250;
   if (!cluster.isWhole)
     violations.push(`not whole ${settleMs / 1000} s after the last fault: ${states(cluster)}`);
-  else readEverywhere(cluster);
+  else yield* readEverywhere(cluster);
 }
 
 function states({ rows, clients }: Cluster): string {
@@ -230,7 +280,7 @@ function states({ rows, clients }: Cluster): string {
 }
 
 /** Every chunk is read from every target: the history says whether all of them show what was acknowledged. */
-function readEverywhere(cluster: Cluster): void {
+function* readEverywhere(cluster: Cluster): Generator<number, void> {
   const [client] = cluster.clients;
   if (client === undefined) return;
   let open = 0;
@@ -241,7 +291,7 @@ function readEverywhere(cluster: Cluster): void {
         open++;
         client.read(chunk, id, () => open--);
       }
-  cluster.world.runUntil(cluster.world.nowMs + 3000);
+  yield cluster.world.nowMs + 3000;
   if (open > 0) cluster.violations.push(`${open} reads of a whole cluster have no answer`);
 }
 

@@ -7,7 +7,7 @@ import type { Cluster } from './cluster.ts';
 import { managerPoints, storePoints } from './fault-points.ts';
 import { calmNetwork } from './network.ts';
 import type { SimProcess } from './process.ts';
-import type { SimTarget } from './sim-target.ts';
+import { type ClusterTarget, SimTarget } from './sim-target.ts';
 import type { StoreProcess } from './store-process.ts';
 import type { DiskImage } from './target-disk.ts';
 
@@ -93,7 +93,7 @@ export const faultKinds = {
       });
     }),
   'full-disk': (cluster, longMs) =>
-    onTarget(cluster, (target) => {
+    onSimulated(cluster, (target) => {
       target.full = true;
       cluster.world.after(longMs, () => {
         target.full = false;
@@ -104,7 +104,7 @@ export const faultKinds = {
       target.failNext = true;
     }),
   'lying-disk': (cluster) =>
-    onTarget(cluster, (target) => {
+    onSimulated(cluster, (target) => {
       target.loseNext = true;
     }),
   'wipe-disk': (cluster, longMs) =>
@@ -112,6 +112,7 @@ export const faultKinds = {
       if (mayLose(id, cluster)) store.wipe(id);
     }),
   'old-disk': (cluster, longMs) =>
+    isSimulated(cluster) &&
     replaceDisks(cluster, longMs, (store, id) => {
       const copy = store.copies.get(id);
       const disk = store.disks.get(id);
@@ -132,12 +133,27 @@ function pickStore({ world, stores }: Cluster): StoreProcess {
   return world.prng.pick(stores);
 }
 
-function onTarget(cluster: Cluster, run: (target: SimTarget) => void): boolean {
+function onTarget(cluster: Cluster, run: (target: ClusterTarget) => boolean | void): boolean {
   const store = pickStore(cluster);
   const target = store.target(cluster.world.prng.pick([...store.disks.keys()]));
   if (target === undefined || !store.alive) return false;
-  run(target);
-  return true;
+  return run(target) ?? true;
+}
+
+/** Whether targets are simulated: on the chunk engine, an image is not all that is on a disk. */
+function isSimulated({ stores }: Cluster): boolean {
+  return stores.some((store) =>
+    [...store.disks.keys()].some((id) => store.target(id) instanceof SimTarget),
+  );
+}
+
+/** What only simulated disks do: to be full, and to lie. */
+function onSimulated(cluster: Cluster, run: (target: SimTarget) => void): boolean {
+  return onTarget(cluster, (target) => {
+    if (!(target instanceof SimTarget)) return false;
+    run(target);
+    return true;
+  });
 }
 
 function restart(process: SimProcess, ms: number, { world }: Cluster): boolean {

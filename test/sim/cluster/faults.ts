@@ -4,6 +4,7 @@
 import type { Cluster } from './cluster.ts';
 import { type FaultKind, faultKinds } from './fault-kinds.ts';
 import { calmNetwork } from './network.ts';
+import { SimTarget } from './sim-target.ts';
 
 const allKinds = Object.keys(faultKinds) as FaultKind[];
 
@@ -59,6 +60,7 @@ export class Faults {
         if (target === undefined) continue;
         target.slowness = 1;
         target.failNext = false;
+        if (!(target instanceof SimTarget)) continue;
         target.full = false;
         target.loseNext = false;
       }

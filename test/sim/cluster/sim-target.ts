@@ -3,7 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import { assert } from '../../../core/base/assert.ts';
-import type { ChunkId, TargetId } from '../../../core/base/ids.ts';
+import type { ChainVer, ChunkId, TargetId } from '../../../core/base/ids.ts';
 import type { TargetEnv } from '../../../core/replica/host.ts';
 import {
   type ReplicaRow,
@@ -26,6 +26,23 @@ const nothing = { bytes: Buffer.alloc(0), crc32c: 0, sealed: false };
 /** A commit mark alone is flushed after this time. */
 const markFlushMs = 20;
 
+/** A target that a store process runs: simulated, or the chunk engine's (engine-sim-target.ts). */
+export interface ClusterTarget {
+  readonly env: TargetEnv;
+  readonly noted: ChainVer;
+  /** What is on disk, once nothing is on its way. */
+  readonly durable: DiskImage;
+  slowness: number;
+  failNext: boolean;
+  /** Opens what the last crash left; `ready` runs at once or later. */
+  open(ready: () => void): void;
+  crash(): void;
+  /** Looks at everything that is stored, and reports to the observer. */
+  verify?(): Promise<void>;
+}
+
+export type MakeTarget = (parts: SimTargetParts) => ClusterTarget;
+
 export interface SimTargetParts {
   readonly world: World;
   readonly id: TargetId;
@@ -41,7 +58,7 @@ export interface SimTargetParts {
   readonly reach: (point: string) => void;
 }
 
-export class SimTarget {
+export class SimTarget implements ClusterTarget {
   private readonly parts: SimTargetParts;
   /** Durable state, which survives. */
   readonly durable: DiskImage;
@@ -66,6 +83,14 @@ export class SimTarget {
     this.parts = parts;
     this.durable = parts.image;
     this.view = parts.image.copy();
+  }
+
+  open(ready: () => void): void {
+    ready();
+  }
+
+  get noted(): ChainVer {
+    return this.durable.noted;
   }
 
   get env(): TargetEnv {
@@ -173,29 +198,13 @@ export class SimTarget {
     return true;
   }
 
-  /** What a target that is being filled takes whole is committed at once; it may have begun to serve meanwhile. */
-  private tell(write: StoreWrite, serves: boolean): void {
-    const { observer, id } = this.parts;
-    if (write.kind === 'forget') observer.forgot(id);
-    if ((write.kind !== 'erase' && write.kind !== 'replace') || write.tag === undefined) return;
-    const { chunk, identity, tag } = write;
-    if (identity === undefined) return;
-    const { version, assigned } = identity;
-    const remove = write.kind === 'erase';
-    const content = remove ? nothing : write.content;
-    const { crc32c, sealed } = content;
-    const bytes = Buffer.from(content.bytes);
-    const update = { version, assigned, tag, remove, length: bytes.length, crc32c, sealed };
-    observer.committed(id, { chunk, update, bytes, serves });
-  }
-
   private keep(write: Entry['write'], serves: boolean): void {
     if (write.kind === 'commit') {
       this.durable.commit(write.chunk);
       return;
     }
     this.durable.apply(write);
-    this.tell(write, serves);
+    tellObserver(this.parts, write, serves);
   }
 
   /** The process is gone: of the group in flight a prefix is on disk. */
@@ -211,4 +220,23 @@ export class SimTarget {
 
 function isBehind(a: ChunkId, b: ChunkId): boolean {
   return a.blob === b.blob ? a.index > b.index : a.blob > b.blob;
+}
+
+/** What a target that is being filled takes whole is committed at once; it may have begun to serve meanwhile. */
+export function tellObserver(
+  { observer, id }: Pick<SimTargetParts, 'observer' | 'id'>,
+  write: StoreWrite,
+  serves: boolean,
+): void {
+  if (write.kind === 'forget') observer.forgot(id);
+  if ((write.kind !== 'erase' && write.kind !== 'replace') || write.tag === undefined) return;
+  const { chunk, identity, tag } = write;
+  if (identity === undefined) return;
+  const { version, assigned } = identity;
+  const remove = write.kind === 'erase';
+  const content = remove ? nothing : write.content;
+  const { crc32c, sealed } = content;
+  const bytes = Buffer.from(content.bytes);
+  const update = { version, assigned, tag, remove, length: bytes.length, crc32c, sealed };
+  observer.committed(id, { chunk, update, bytes, serves });
 }

@@ -16,7 +16,7 @@ import type { ManagerProcess } from './manager-process.ts';
 import type { Network } from './network.ts';
 import type { Observer } from './observer.ts';
 import { SimProcess } from './process.ts';
-import { SimTarget } from './sim-target.ts';
+import type { ClusterTarget, MakeTarget } from './sim-target.ts';
 import { DiskImage } from './target-disk.ts';
 import type { World } from './world.ts';
 
@@ -36,6 +36,7 @@ export interface StoreProcessParts {
   readonly managers: () => readonly ManagerProcess[];
   readonly points: FaultPoints;
   readonly onFatal: (store: StoreProcess, target: TargetId, reason: string) => void;
+  readonly makeTarget: MakeTarget;
 }
 
 export class StoreProcess extends SimProcess {
@@ -43,7 +44,7 @@ export class StoreProcess extends SimProcess {
   readonly disks = new Map<TargetId, DiskImage>();
   /** Copies of disks of some time ago. */
   readonly copies = new Map<TargetId, DiskImage>();
-  private targets = new Map<TargetId, SimTarget>();
+  private targets = new Map<TargetId, ClusterTarget>();
   private host: StoreHost | undefined;
   private readonly serving = new Set<TargetId>();
   private identities = 0;
@@ -69,18 +70,27 @@ export class StoreProcess extends SimProcess {
     this.disks.set(target, disk);
   }
 
-  target(id: TargetId): SimTarget | undefined {
+  target(id: TargetId): ClusterTarget | undefined {
     return this.targets.get(id);
   }
 
   protected override onStart(): void {
-    const { fencing, settings, store } = this.parts;
     this.targets = new Map(
       [...this.disks].map(([id, image]) => [id, this.openTarget(id, image)] as const),
     );
-    const targets = [...this.targets].map(([id, target]) => {
-      const { identity, noted } = target.durable;
-      return { id, identity, noted, env: target.env };
+    const { targets } = this;
+    let opening = targets.size;
+    for (const target of targets.values())
+      target.open(() => {
+        if (--opening === 0 && targets === this.targets) this.serve();
+      });
+  }
+
+  private serve(): void {
+    const { fencing, settings, store } = this.parts;
+    const targets = [...this.targets].map(([id, { noted, env }]) => {
+      const identity = this.disks.get(id)?.identity ?? '';
+      return { id, identity, noted, env };
     });
     this.host = new StoreHost({
       store,
@@ -109,9 +119,9 @@ export class StoreProcess extends SimProcess {
     });
   }
 
-  private openTarget(id: TargetId, image: DiskImage): SimTarget {
+  private openTarget(id: TargetId, image: DiskImage): ClusterTarget {
     const { world, observer } = this.parts;
-    return new SimTarget({
+    return this.parts.makeTarget({
       world,
       id,
       image,

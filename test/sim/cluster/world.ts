@@ -2,6 +2,7 @@
 // order: the trace hash of two runs is equal. Nothing else may make anything happen.
 
 import { Prng } from '../../../core/base/prng.ts';
+import { drained } from '../clock.ts';
 
 interface Event {
   readonly at: number;
@@ -31,9 +32,9 @@ export class World {
     this.trace = Math.imul(this.trace ^ (number | 0), 0x01000193) >>> 0;
   }
 
-  /** Runs what is due up to that time. */
-  runUntil(untilMs: number): void {
-    for (;;) {
+  /** Runs what is due up to that time, or the first `most` events of it. */
+  runUntil(untilMs: number, most = Infinity): void {
+    for (let left = most; left > 0; left--) {
       const [first] = this.heap;
       if (first === undefined || first.at > untilMs) break;
       this.pop();
@@ -42,6 +43,19 @@ export class World {
       this.note(Math.floor(first.at * 1000));
       this.note(first.order);
       first.run();
+    }
+    this.nowMs = untilMs;
+  }
+
+  /** As `runUntil`, for runs with promises: what each event makes ready runs before the next one. */
+  async runUntilSettled(untilMs: number): Promise<void> {
+    await drained();
+    for (;;) {
+      const [first] = this.heap;
+      if (first === undefined || first.at > untilMs) break;
+      this.runUntil(first.at, 1);
+      // oxlint-disable-next-line no-await-in-loop -- event after event
+      await drained();
     }
     this.nowMs = untilMs;
   }
