@@ -42,7 +42,8 @@ export interface CrashRunOptions {
   readonly updatesAfter: number;
   /** One of so many crash points of a run is followed by a second life. */
   readonly secondEvery: number;
-  /** The same while the store is being made: one of so many syncs of it finds a process that died before it. */
+  /** The same while the store is being made: one of so many syncs of it finds a process that died before it.
+   *  0: the making is what another run takes through its crash states. */
   readonly makingEvery: number;
   /** Distinct states of a short run; of a long one the same share. */
   readonly states: number;
@@ -99,7 +100,7 @@ export class CrashRun {
     });
     // What comes before the first mark is the making of the store: the same with every seed.
     const opened = trace.events.findIndex(({ device }) => device === 'mark');
-    const first = this.seeds === 1 ? 0 : opened;
+    const first = this.seeds === 1 && this.options.makingEvery > 0 ? 0 : opened;
     for (const state of crashStates(trace, { prng, randomSubsets, first, counts: this.counts }))
       // oxlint-disable-next-line no-await-in-loop -- state after state
       await this.check(state, seed);
@@ -125,6 +126,7 @@ export class CrashRun {
       const making = before.length === 0 && this.seeds === 1;
       if (cached === 0) continue;
       if (making) {
+        if (makingEvery === 0) continue;
         if (!isSync(trace.events[index + 1]) || syncs++ % makingEvery > 0) continue;
       } else if (due-- > 0) continue;
       due = secondEvery - 1;

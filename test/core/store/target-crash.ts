@@ -336,9 +336,9 @@ export const options: CrashRunOptions = {
   name: 'target',
   updates: 7,
   updatesAfter: 2,
-  secondEvery: 200,
-  makingEvery: 1000,
-  states: 1000,
+  secondEvery: 120,
+  makingEvery: 0,
+  states: 800,
   marks: [
     'draft.appendDirect',
     'draft.appendJournaled',
