@@ -84,6 +84,11 @@ export class ServerConnection implements ChannelOwner {
     return this.requests.size;
   }
 
+  /** What its token may do; undefined before the handshake. */
+  get capability(): Capability | undefined {
+    return this.peer?.capability;
+  }
+
   /** Sets the credits of this peer; told at once when it is connected. */
   grant(credits: readonly LaneCredit[]): void {
     const changed = credits.some((lane, index) => lane.bytes !== this.granted[index]?.bytes);

@@ -85,6 +85,11 @@ export class RpcServer implements RpcRegistry, ServerView {
     return { connections: this.connections.size, running };
   }
 
+  /** Connections but those of stores: of who is served here. */
+  get clients(): number {
+    return [...this.connections].filter(({ capability }) => capability !== 'store').length;
+  }
+
   private accept(connection: Connection): void {
     if (this.closing || this.connections.size >= limits.rpcConnectionsMax) {
       connection.destroy();

@@ -16,7 +16,7 @@ export const startCore: StartRole = async (context) => {
   const options: CoreOptions = { dataDir, clusterId, root, address, tokens, events, storage };
   const core = await openCore(context, options);
   registerMetrics(context.metrics, core);
-  return { drain: () => core.close(), unused: () => core.rpc.stats.connections === 0 };
+  return { drain: () => core.close(), unused: () => core.rpc.clients === 0 };
 };
 
 interface OpenedCore {

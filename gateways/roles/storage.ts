@@ -11,13 +11,15 @@ export async function openStorage(
   dataDir: string,
   environment: NodeJS.ProcessEnv,
   events: Events,
+  /** Of several processes on the data directory. */
+  part?: string,
 ): Promise<NodeStorage> {
   const model = environment['LAMPYR_TEST_DISK'];
   if (model === undefined || model === '') return nodeStorage;
   if (model !== 'lossy' && model !== 'lossy-twice')
     throw new CoreError('INVALID_ARGUMENT', `LAMPYR_TEST_DISK=${model}: lossy or lossy-twice`);
   const { openLossyStorage } = await import('../../core/env/node/lossy/storage.ts');
-  const storage = openLossyStorage(dataDir, model);
+  const storage = openLossyStorage(dataDir, model, part);
   events.emit('warn', 'lossy-test-disk', { model, warning: storage.warning });
   return storage;
 }

@@ -12,7 +12,7 @@ export const startStore: StartRole = async (context) => {
   const { cluster, store: number, dataDir } = config;
   const place = cluster?.stores.find(({ store }) => store === number);
   assert(cluster !== undefined && place !== undefined, 'a store is one of its cluster');
-  const storage = await openStorage(dataDir, process.env, events);
+  const storage = await openStorage(dataDir, process.env, events, config.name);
   const store = await Store.open({
     ...config,
     store: place.store,
@@ -25,7 +25,7 @@ export const startStore: StartRole = async (context) => {
     fail: (error) => context.fail(error),
   });
   registerMetrics(metrics, store);
-  return { drain: () => store.close(), unused: () => store.rpc.stats.connections === 0 };
+  return { drain: () => store.close(), unused: () => store.unused };
 };
 
 function registerMetrics(registry: Registry, { data, rpc }: Store): void {

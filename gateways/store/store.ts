@@ -119,6 +119,11 @@ export class Store {
     }
   }
 
+  /** Neither a door nor the manager is there any more. */
+  get unused(): boolean {
+    return this.rpc.clients === 0 && !this.manager.connected;
+  }
+
   /** Leaves at once, which the chains are told by the silence; then writes everything through. */
   async close(): Promise<void> {
     await this.rpc.close();

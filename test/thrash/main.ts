@@ -1,4 +1,4 @@
-// npm run thrash -- [--minutes N | --faults N] [--seed S] [--writers N] [--kind K]
+// npm run thrash -- [--minutes N | --faults N] [--seed S] [--writers N] [--kind K] [--disk plain|lossy]
 
 import { parseArgs } from 'node:util';
 import { faultKinds } from './faults.ts';
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now()) },
     writers: { type: 'string', default: '4' },
     kind: { type: 'string' },
+    disk: { type: 'string', default: 'plain' },
   },
 });
 const kinds = faultKinds.filter((kind) => values.kind === undefined || kind === values.kind);
@@ -22,6 +23,7 @@ const summary = await runThrash({
   faults: Number(values.faults),
   minutes: Number(values.minutes),
   kinds,
+  lossy: values.disk === 'lossy',
   progress: (line) => process.stdout.write(`${line}\n`),
 });
 process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);

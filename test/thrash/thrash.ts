@@ -2,12 +2,13 @@
 // each, all chains must be whole again, every key shows an allowed state, and nobody was kept waiting longer than T and
 // five seconds while a replica served; at times and at the end, fsck reads every byte of every replica.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { limits } from '../../core/base/limits.ts';
 import { Prng } from '../../core/base/prng.ts';
+import { lossyFolder } from '../../core/env/node/storage.ts';
 import { type Counts, Writer, crashBucket, makeBucket } from '../crash/workload.ts';
 import { fsckOf, isWhole, statusOf } from '../tools/admin.ts';
 import { type Lampyr, startLampyr } from '../tools/lampyr.ts';
@@ -21,6 +22,8 @@ export interface ThrashOptions {
   /** No further fault after this time. */
   readonly minutes: number;
   readonly kinds?: readonly FaultKind[];
+  /** A kill is a power loss: what was not synced is gone (core/env/node/lossy). */
+  readonly lossy?: boolean;
   readonly progress?: (line: string) => void;
 }
 
@@ -45,7 +48,9 @@ const restMs = 1_000;
 export async function runThrash(options: ThrashOptions): Promise<ThrashSummary> {
   const dataDir = mkdtempSync(join(tmpdir(), 'lampyr-thrash-'));
   const run = new Thrash(options, dataDir);
-  const lampyr = await startLampyr({ dataDir, arguments: ['--replicas', '3'] });
+  if (options.lossy === true) mkdirSync(join(dataDir, lossyFolder));
+  const environment = options.lossy === true ? { LAMPYR_TEST_DISK: 'lossy' } : {};
+  const lampyr = await startLampyr({ dataDir, environment, arguments: ['--replicas', '3'] });
   try {
     const summary = await run.all(lampyr);
     if (summary.violations.length === 0) rmSync(dataDir, { recursive: true, force: true });

@@ -11,10 +11,12 @@ import { LossyFiles } from './files.ts';
 import type { LossyModel } from './files.ts';
 import { LossyKv } from './kv.ts';
 
-/** @throws CoreError DISK_REFUSED when `dataDir` was not made for it */
-export function openLossyStorage(dataDir: string, model: LossyModel): NodeStorage {
-  const side = join(dataDir, lossyFolder);
-  if (!fs.existsSync(side))
+/** @param part of several processes on one data directory: each forgets on its own
+ *  @throws CoreError DISK_REFUSED when `dataDir` was not made for it */
+export function openLossyStorage(dataDir: string, model: LossyModel, part?: string): NodeStorage {
+  const all = join(dataDir, lossyFolder);
+  const side = part === undefined ? all : join(all, part);
+  if (!fs.existsSync(all))
     throw new CoreError(
       'DISK_REFUSED',
       `a lossy test disk is asked for, and ${dataDir} was not made for one (no ${lossyFolder}/ in it): ` +
