@@ -1,5 +1,5 @@
-// Declares a test that takes a store through its crash states, in a thread of its own. A long run:
-// LAMPYR_CRASH_SCALE=10 checks ten times as many.
+// Declares a test that takes a store through its crash states, in a thread of its own. `npm test` takes a part of
+// them, CI all (LAMPYR_CRASH_SCALE=1), a long run ten times as many (LAMPYR_CRASH_SCALE=10).
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ interface Outcome {
   readonly missed: readonly string[];
 }
 
-const scale = Number(process.env['LAMPYR_CRASH_SCALE'] ?? 1);
+const scale = Number(process.env['LAMPYR_CRASH_SCALE'] ?? 0.4);
 const timeout = 12 * 3_600_000;
 let total = 0;
 
