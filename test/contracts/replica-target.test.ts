@@ -28,6 +28,7 @@ targetContract('simulated', async () => {
       observer: new Observer(world),
       serves: () => true,
       reach: () => undefined,
+      forgets: () => undefined,
       onIoError: () => undefined,
     });
   let target = open();

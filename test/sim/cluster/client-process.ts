@@ -6,7 +6,7 @@ import { crc32c } from '../../../core/base/crc32c.ts';
 import type { ChainId, ChunkId, SessionId, TargetId } from '../../../core/base/ids.ts';
 import { type Chain, headOf, tailOf, targetsIn } from '../../../core/chain/chain.ts';
 import type { Routing } from '../../../core/chain/membership.ts';
-import type { ReadAnswer, UpdateAnswer } from '../../../core/replica/types.ts';
+import type { ReadAnswer, RefusalReason, UpdateAnswer } from '../../../core/replica/types.ts';
 import type { ChunkChange, UpdateTag } from '../../../core/store/types.ts';
 import type { HistoryEntry } from './history.ts';
 import type { ManagerProcess } from './manager-process.ts';
@@ -24,6 +24,10 @@ export interface ClientProcessParts {
   readonly chainOf: (chunk: ChunkId) => ChainId;
   readonly chunks: readonly ChunkId[];
   readonly history: HistoryEntry[];
+  /** How often it asks for routing when nobody told it that its own is old. */
+  readonly pollMs: number;
+  /** Share of the answers to updates that never arrive. */
+  readonly answerLoss: () => number;
 }
 
 const attemptMs = 700;
@@ -54,7 +58,8 @@ export class ClientProcess extends SimProcess {
   }
 
   protected override onStart(): void {
-    this.every(300, () => this.askRouting());
+    this.askRouting();
+    this.every(this.parts.pollMs, () => this.askRouting());
   }
 
   protected override onKill(): void {
@@ -64,6 +69,12 @@ export class ClientProcess extends SimProcess {
   private askRouting(): void {
     for (const manager of this.parts.managers())
       this.send(manager, () => manager.onRoutingAsked(this, (routing) => this.onRouting(routing)));
+  }
+
+  /** @returns that the operation goes on */
+  private refused(reason: RefusalReason): false {
+    if (reason === 'routing') this.askRouting();
+    return false;
   }
 
   onRouting(routing: Routing): void {
@@ -119,12 +130,15 @@ export class ClientProcess extends SimProcess {
         const request = { chainVersion: chain.version, chunk, change, tag };
         const store = this.parts.storeOf(head.id);
         this.send(store, () =>
-          store.update(head.id, request, (answer) => store.send(this, () => reply(answer))),
+          store.update(head.id, request, (answer) => {
+            if (!this.world.prng.chance(this.parts.answerLoss()))
+              store.send(this, () => reply(answer));
+          }),
         );
         return true;
       },
       answered: (answer, newest) => {
-        if (!answer.ok && 'refused' in answer) return false;
+        if (!answer.ok && 'refused' in answer) return this.refused(answer.refused);
         // What was sent since, under a newer chain version, may still have the effect.
         if (!answer.ok && !newest) return false;
         // CANCELLED: superseded by a later use of the channel; nothing is said about the effect.
@@ -170,7 +184,7 @@ export class ClientProcess extends SimProcess {
           this.end(entry, { kind: 'bytes', bytes: Buffer.from(answer.bytes).toString('latin1') });
         } else if ('refused' in answer) {
           askTail = answer.refused === 'tail';
-          return false;
+          return this.refused(answer.refused);
         } else {
           this.parts.history.push(entry);
           this.end(entry, { kind: 'error', error: answer.error });

@@ -1,6 +1,7 @@
 // A whole cluster in one process, on virtual time: managers, stores, clients (design 12). A run has a safety phase with
 // faults and a liveness phase without, in which everything must come to rest; then everything is checked.
 
+import type { Prng } from '../../../core/base/prng.ts';
 import type { ChainId, ChainVer, ChunkId, StoreId, TargetId } from '../../../core/base/ids.ts';
 import { firstChain } from '../../../core/chain/chain.ts';
 import type { FencingSettings } from '../../../core/chain/membership.ts';
@@ -48,6 +49,34 @@ export interface RunReport {
   readonly chainVersions: number;
 }
 
+/** How large a cluster is. */
+export interface Shape {
+  readonly replicas: number;
+  readonly chains: number;
+  readonly chunks: number;
+  readonly clients: number;
+  /** How much clocks differ, as a share. */
+  readonly drift: number;
+  /** How often clients ask for routing; they may hear of it by that alone. */
+  readonly pollMs: number;
+  readonly pushed: boolean;
+  /** Share of the answers to updates that never arrive. */
+  readonly answerLoss: number;
+}
+
+function drawShape(prng: Prng): Shape {
+  return {
+    replicas: prng.pick([1, 2, 3, 3, 3, 4]),
+    chains: prng.pick([1, 1, 2]),
+    chunks: prng.pick([3, 8, 14]),
+    clients: 2 + prng.below(4),
+    drift: prng.pick([0, 0.001, 0.03]),
+    pollMs: prng.pick([300, 3000]),
+    pushed: prng.chance(0.5),
+    answerLoss: prng.pick([0, 0, 0.1, 0.7]),
+  };
+}
+
 export class Cluster {
   readonly world: World;
   readonly network: Network;
@@ -60,8 +89,13 @@ export class Cluster {
   readonly history: HistoryEntry[] = [];
   readonly chunks: ChunkId[];
   readonly violations: string[] = [];
+  /** The store that the faults of one burst are about. */
+  focus: StoreProcess | undefined;
+  /** The safety phase is over: nothing goes wrong any more. */
+  isCalm = false;
 
-  constructor(seed: number, makeTarget: MakeTarget) {
+  /** @param given what the seed would draw */
+  constructor(seed: number | string, makeTarget: MakeTarget, given?: Shape) {
     const world = new World(`cluster ${seed}`);
     this.world = world;
     this.observer = new Observer(world);
@@ -69,8 +103,8 @@ export class Cluster {
     const network = new Network(world);
     this.network = network;
     this.points = new FaultPoints(world);
-    const replicas = prng.pick([1, 2, 3, 3, 3, 4]);
-    const chains = prng.pick([1, 1, 2]);
+    const shape = given ?? drawShape(prng);
+    const { replicas, chains, chunks, clients, drift } = shape;
     const targetsOf = (store: number): TargetId[] =>
       Array.from({ length: chains }, (_, chain) => (store * 10 + chain + 1) as TargetId);
     const storeOf = (target: TargetId): StoreProcess =>
@@ -109,7 +143,7 @@ export class Cluster {
     for (const process of this.stores)
       for (const disk of process.disks.values()) disk.noted = 1 as ChainVer;
     const listeners = () =>
-      this.clients.map((client) => ({
+      (shape.pushed ? this.clients : []).map((client) => ({
         process: client,
         onRouting: (routing: Parameters<ClientProcess['onRouting']>[0]) =>
           client.onRouting(routing),
@@ -127,12 +161,12 @@ export class Cluster {
           listeners,
         }),
     );
-    this.chunks = Array.from({ length: prng.pick([3, 8, 14]) }, (_, at) => ({
+    this.chunks = Array.from({ length: chunks }, (_, at) => ({
       blob: (1 + (at >> 1)) as ChunkId['blob'],
       index: at & 1,
     }));
     this.clients = Array.from(
-      { length: 2 + prng.below(4) },
+      { length: clients },
       (_, at) =>
         new ClientProcess({
           world,
@@ -143,9 +177,11 @@ export class Cluster {
           chainOf: (chunk) => (1 + ((chunk.blob + chunk.index) % chains)) as ChainId,
           chunks: this.chunks,
           history: this.history,
+          pollMs: shape.pollMs,
+          answerLoss: () => (this.isCalm ? 0 : shape.answerLoss),
         }),
     );
-    this.drift(prng.pick([0, 0.001, 0.03]));
+    this.drift(drift);
   }
 
   /** Clocks that differ by up to that share, from origins of their own. */
@@ -271,7 +307,7 @@ function* live(cluster: Cluster, faults: Faults): Generator<number, void> {
   else yield* readEverywhere(cluster);
 }
 
-function states({ rows, clients }: Cluster): string {
+export function states({ rows, clients }: Cluster): string {
   const chains = [...rows.chains.values()].map(
     ({ id, version, targets }) =>
       `chain ${id}.${version} ${targets.map(({ id: target, state }) => `${target} ${state}`).join(' ')}`,
@@ -280,7 +316,7 @@ function states({ rows, clients }: Cluster): string {
 }
 
 /** Every chunk is read from every target: the history says whether all of them show what was acknowledged. */
-function* readEverywhere(cluster: Cluster): Generator<number, void> {
+export function* readEverywhere(cluster: Cluster): Generator<number, void> {
   const [client] = cluster.clients;
   if (client === undefined) return;
   let open = 0;
@@ -295,7 +331,8 @@ function* readEverywhere(cluster: Cluster): Generator<number, void> {
   if (open > 0) cluster.violations.push(`${open} reads of a whole cluster have no answer`);
 }
 
-function check(cluster: Cluster): void {
+/** What clients were told, and that all replicas are equal. */
+export function check(cluster: Cluster): void {
   cluster.violations.push(...cluster.observer.judge(cluster.history));
   if (cluster.violations.length > 0) return;
   for (const chain of cluster.rows.chains.values()) {

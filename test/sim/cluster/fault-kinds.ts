@@ -5,6 +5,7 @@ import type { TargetId } from '../../../core/base/ids.ts';
 import { type Chain, type ChainTarget, targetsIn } from '../../../core/chain/chain.ts';
 import type { Cluster } from './cluster.ts';
 import { managerPoints, storePoints } from './fault-points.ts';
+import type { ManagerProcess } from './manager-process.ts';
 import { calmNetwork } from './network.ts';
 import type { SimProcess } from './process.ts';
 import { type ClusterTarget, SimTarget } from './sim-target.ts';
@@ -35,14 +36,13 @@ export const faultKinds = {
     pickStore(cluster).pause(longMs);
     return true;
   },
-  'kill-manager': (cluster, longMs) =>
-    restart(cluster.world.prng.pick(cluster.managers), longMs, cluster),
+  'kill-manager': (cluster, longMs) => restart(pickManager(cluster), longMs, cluster),
   'pause-manager': (cluster, longMs) => {
-    cluster.world.prng.pick(cluster.managers).pause(longMs);
+    pickManager(cluster).pause(longMs);
     return true;
   },
-  'manager-without-rows': ({ world, managers, rows }, longMs) => {
-    rows.cutOff.set(world.prng.pick(managers).name, world.nowMs + longMs);
+  'manager-without-rows': (cluster, longMs) => {
+    cluster.rows.cutOff.set(pickManager(cluster).name, cluster.world.nowMs + longMs);
     return true;
   },
   'lost-transactions': ({ world, rows }, longMs) => {
@@ -52,10 +52,24 @@ export const faultKinds = {
     });
     return true;
   },
+  'slow-rows': ({ world, rows }, longMs) => {
+    rows.slowMs = 1000;
+    world.after(longMs, () => {
+      rows.slowMs = 0;
+    });
+    return true;
+  },
   'partition-store': (cluster, longMs) => {
     const store = pickStore(cluster);
     for (const other of cluster.processes)
       if (other !== store && cluster.world.prng.chance(0.6)) cutBoth(cluster, store, other, longMs);
+    return true;
+  },
+  island: (cluster, longMs) => {
+    const { world, processes, clients } = cluster;
+    const store = pickStore(cluster);
+    const there = new Set<SimProcess>([store, ...clients.filter(() => world.prng.chance(0.5))]);
+    cutOff(cluster, there, processes, longMs);
     return true;
   },
   'one-way': (cluster, longMs) => {
@@ -67,7 +81,7 @@ export const faultKinds = {
     else network.cutWay(other.name, store.name, longMs);
     return true;
   },
-  split,
+  split: (cluster, longMs) => split(cluster, longMs * 2),
   clog: (cluster, longMs) => {
     const { network, processes } = cluster;
     const store = pickStore(cluster);
@@ -107,30 +121,30 @@ export const faultKinds = {
     onSimulated(cluster, (target) => {
       target.loseNext = true;
     }),
-  'wipe-disk': (cluster, longMs) =>
-    replaceDisks(cluster, longMs, (store, id) => {
-      if (mayLose(id, cluster)) store.wipe(id);
-    }),
+  'wipe-disk': (cluster, longMs) => replaceDisks(cluster, longMs, (store, id) => store.wipe(id)),
   'old-disk': (cluster, longMs) =>
     isSimulated(cluster) &&
     replaceDisks(cluster, longMs, (store, id) => {
       const copy = store.copies.get(id);
-      const disk = store.disks.get(id);
-      if (copy !== undefined && isTooOld(copy, id, cluster) && mayLose(id, cluster))
-        store.putDisk(id, copy.copy());
-      else if (disk !== undefined) store.copies.set(id, disk.copy());
+      if (copy !== undefined && isTooOld(copy, id, cluster)) store.putDisk(id, copy.copy());
     }),
-  demote: ({ world, stores, managers }) => {
-    const id = world.prng.pick([...world.prng.pick(stores).disks.keys()]);
-    for (const manager of managers) manager.active?.demote(id);
+  demote: (cluster) => {
+    const ids = [...pickStore(cluster).disks.keys()];
+    for (const manager of cluster.managers) for (const id of ids) manager.active?.demote(id);
     return true;
   },
 } as const satisfies Record<string, Fault>;
 
 export type FaultKind = keyof typeof faultKinds;
 
-function pickStore({ world, stores }: Cluster): StoreProcess {
-  return world.prng.pick(stores);
+function pickStore({ world, stores, focus }: Cluster): StoreProcess {
+  return focus ?? world.prng.pick(stores);
+}
+
+/** Most often the one that acts. */
+function pickManager({ world, managers }: Cluster): ManagerProcess {
+  const active = managers.find((manager) => manager.active !== undefined);
+  return active !== undefined && world.prng.chance(0.7) ? active : world.prng.pick(managers);
 }
 
 function onTarget(cluster: Cluster, run: (target: ClusterTarget) => boolean | void): boolean {
@@ -168,32 +182,50 @@ function cutBoth({ network }: Cluster, one: SimProcess, other: SimProcess, ms: n
   network.cutWay(other.name, one.name, ms);
 }
 
+/** Nothing passes between those and the rest. */
+function cutOff(
+  cluster: Cluster,
+  away: ReadonlySet<SimProcess>,
+  all: readonly SimProcess[],
+  ms: number,
+): void {
+  for (const one of away)
+    for (const other of all) if (!away.has(other)) cutBoth(cluster, one, other, ms);
+}
+
 /** Two halves that do not see each other; the rows of the managers are on one side. */
 function split(cluster: Cluster, longMs: number): boolean {
   const { world, processes, managers, rows } = cluster;
   const away = new Set<SimProcess>(processes.filter(() => world.prng.chance(0.4)));
-  for (const one of processes)
-    for (const other of processes)
-      if (away.has(one) && !away.has(other)) cutBoth(cluster, one, other, longMs);
+  cutOff(cluster, away, processes, longMs);
   for (const manager of managers)
     if (away.has(manager)) rows.cutOff.set(manager.name, world.nowMs + longMs);
   return true;
 }
 
-/** A store dies, and returns with other disks. */
+/** Stores die, one or all, and return with other disks where their chains owe nothing to the present ones. */
 function replaceDisks(
   cluster: Cluster,
   longMs: number,
   replace: (store: StoreProcess, id: TargetId) => void,
 ): boolean {
-  const store = pickStore(cluster);
-  if (!store.alive) return false;
-  store.kill();
-  cluster.world.after(longMs, () => {
-    if (store.alive) return;
-    for (const id of store.disks.keys()) replace(store, id);
-    store.start();
-  });
+  const { world, stores } = cluster;
+  const { prng } = world;
+  const dying = prng.chance(0.5) ? stores : [pickStore(cluster)];
+  for (const store of dying) {
+    if (!store.alive) continue;
+    store.kill();
+    world.after(longMs * (0.5 + prng.unit() / 2), () => {
+      if (store.alive) return;
+      for (const id of store.disks.keys()) {
+        if (!mayLose(id, cluster)) continue;
+        // A manager that remembers the old disk may choose it still.
+        if (chainOf(id, cluster)?.target.state === 'LASTSRV') cluster.rows.endLease();
+        replace(store, id);
+      }
+      store.start();
+    });
+  }
   return true;
 }
 

@@ -1,5 +1,5 @@
 // When something goes wrong in a run: each seed draws which kinds of faults it has, how often, and how long they last
-// (swarm testing).
+// (swarm testing); several may come at once.
 
 import type { Cluster } from './cluster.ts';
 import { type FaultKind, faultKinds } from './fault-kinds.ts';
@@ -29,9 +29,19 @@ export class Faults {
     const { world } = this.cluster;
     world.after(world.prng.unit() * everyMs * 2, () => {
       if (this.stopped) return;
-      this.inject(world.prng.pick(this.kinds));
+      this.burst();
       this.start(everyMs);
     });
+  }
+
+  /** Several at once, most of them on the same store: what one hides another one shows. */
+  private burst(): void {
+    const { cluster } = this;
+    const { prng } = cluster.world;
+    cluster.focus = prng.chance(0.7) ? prng.pick(cluster.stores) : undefined;
+    for (let count = prng.pick([1, 1, 2, 3]); count > 0; count--)
+      this.inject(prng.pick(this.kinds));
+    cluster.focus = undefined;
   }
 
   inject(kind: FaultKind): void {
@@ -44,11 +54,13 @@ export class Faults {
   /** No further faults, and an end to those that last. */
   stop(): void {
     this.stopped = true;
+    this.cluster.isCalm = true;
     const { network, rows, stores, managers, points } = this.cluster;
     points.disarm();
     network.heal();
     network.faults = calmNetwork;
     rows.loss = 0;
+    rows.slowMs = 0;
     rows.cutOff.clear();
     for (const process of [...stores, ...managers]) {
       process.resume();

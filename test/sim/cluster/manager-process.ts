@@ -18,11 +18,18 @@ export class ManagerRows {
   routing = 0;
   /** Of an answer to get lost. */
   loss = 0;
+  /** A transaction may take so much longer. */
+  slowMs = 0;
   /** Managers, by name, whose transactions do not arrive until that time. */
   readonly cutOff = new Map<string, number>();
 
   constructor(chains: readonly Chain[]) {
     for (const chain of chains) this.chains.set(chain.id, chain);
+  }
+
+  /** Nobody holds it from now on; what its holder still writes fails. */
+  endLease(): void {
+    this.lease = { holder: '', count: this.lease.count + 1 };
   }
 }
 
@@ -73,7 +80,7 @@ export class ManagerProcess extends SimProcess {
     const { prng } = world;
     if ((rows.cutOff.get(this.name) ?? 0) > world.nowMs)
       return this.after(500, () => done(undefined));
-    world.after(0.2 + prng.unit(), () => {
+    world.after(0.2 + prng.unit() * (1 + rows.slowMs), () => {
       const result = run(rows);
       const lost = prng.chance(rows.loss);
       this.after(lost ? 500 : 0.2 + prng.unit(), () => done(lost ? undefined : result));

@@ -54,6 +54,8 @@ export interface SimTargetParts {
   /** Whether the replica serves by the chain version that it acts under. */
   readonly serves: () => boolean;
   readonly onIoError: () => void;
+  /** What it has of former times is dropped: a copy of the disk as it was. */
+  readonly forgets: (copy: DiskImage) => void;
   /** The process takes a step at which it may die. */
   readonly reach: (point: string) => void;
 }
@@ -203,6 +205,7 @@ export class SimTarget implements ClusterTarget {
       this.durable.commit(write.chunk);
       return;
     }
+    if (write.kind === 'forget') this.parts.forgets(this.durable.copy());
     this.durable.apply(write);
     tellObserver(this.parts, write, serves);
   }

@@ -42,7 +42,7 @@ export interface StoreProcessParts {
 export class StoreProcess extends SimProcess {
   private readonly parts: StoreProcessParts;
   readonly disks = new Map<TargetId, DiskImage>();
-  /** Copies of disks of some time ago. */
+  /** What each disk was before it was filled the last time. */
   readonly copies = new Map<TargetId, DiskImage>();
   private targets = new Map<TargetId, ClusterTarget>();
   private host: StoreHost | undefined;
@@ -131,6 +131,7 @@ export class StoreProcess extends SimProcess {
       },
       later: (ms, run) => this.after(ms, run),
       observer,
+      forgets: (copy) => this.copies.set(id, copy),
       reach: (point) => this.parts.points.reach(this, point),
       serves: () => this.host?.replica(id)?.state === 'SERVING',
       // A failed sync ends the disk; this store has one, so the process ends.
