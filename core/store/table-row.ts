@@ -87,9 +87,10 @@ export function decodeSummary(key: Uint8Array, row: Uint8Array): TableSummary | 
   const value = known || row.length === oldSummaryBytes ? decodeRow(key, row) : undefined;
   if (value === undefined) return undefined;
   if (value.readUInt8(0) !== (known ? summaryVersion : oldSummaryVersion)) return undefined;
-  return {
-    rows: Number(value.readBigUInt64BE(1)),
-    sum: Number(value.readBigUInt64BE(9)),
-    through: known ? Number(value.readBigUInt64BE(17)) : undefined,
-  };
+  const rows = Number(value.readBigUInt64BE(1));
+  const sum = Number(value.readBigUInt64BE(9));
+  const through = known ? Number(value.readBigUInt64BE(17)) : undefined;
+  // Nobody counts that far: above 2^53 numbers are not exact.
+  if (![rows, sum, through ?? 0].every(Number.isSafeInteger)) return undefined;
+  return { rows, sum, through };
 }
