@@ -5,11 +5,11 @@ import { readdirSync } from 'node:fs';
 /** In the order of running, some at a time: long ones first. `unit` takes every folder that is no suite of its own,
  *  `states` what takes the core through thousands of states: a process of its own keeps its heap small. */
 export const suiteNames = [
+  'e2e',
   'states',
-  'crash',
   'core',
   'gateways',
-  'e2e',
+  'crash',
   'unit',
   'contracts',
   'conformance',
