@@ -1,8 +1,12 @@
 // RPC calls of the chunk store, ids 200–299. The payload is the chunk's bytes, protected end to end by the
 // checksum in the control message: computed once by whoever made the bytes, verified by whoever uses them.
 
+import { CoreError } from '../base/errors.ts';
+import { id } from '../base/ids.ts';
+import type { ChunkId } from '../base/ids.ts';
 import { bool, many, message, nested, optional, uint } from '../base/message.ts';
 import { defineCall } from '../rpc/call.ts';
+import type { UpdateTag } from '../store/types.ts';
 import { StorePlaces } from '../store/place.ts';
 
 /** Why a replica did not do what it was asked (core/replica/types.ts); absent: it did. The answer then says under which
@@ -132,3 +136,24 @@ export const scanChunks = defineCall({
   }),
   response: message('ScanChunksResponse', { chunks: many(nested(1, FoundChunk)), ...refusal }),
 });
+
+/** The chunk that a request is about. @throws CoreError INVALID_ARGUMENT */
+export function chunkOf({
+  blob,
+  index,
+}: {
+  readonly blob: number;
+  readonly index: number;
+}): ChunkId {
+  if (index > 0xffff_ffff) throw new CoreError('INVALID_ARGUMENT', `chunk index ${index}`);
+  return { blob: id(blob), index };
+}
+
+/** The tag of an update that a request is for. */
+export function tagOf(request: {
+  readonly session: number;
+  readonly channel: number;
+  readonly sequence: number;
+}): UpdateTag {
+  return { session: id(request.session), channel: request.channel, sequence: request.sequence };
+}

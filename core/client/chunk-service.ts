@@ -3,7 +3,7 @@
 
 import { CoreError } from '../base/errors.ts';
 import { id } from '../base/ids.ts';
-import type { BlobId, ChainVer, ChunkId, TargetId } from '../base/ids.ts';
+import type { BlobId, ChainVer, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import type { MessageOf } from '../base/message.ts';
 import type { HandlerAnswer, RpcRegistry } from '../rpc/call.ts';
@@ -11,7 +11,7 @@ import { PayloadPool } from '../rpc/payload-pool.ts';
 import { noPlaces, placesOf } from '../store/place.ts';
 import type { StorePlaces } from '../store/place.ts';
 import type { ChunkStore } from '../store/types.ts';
-import { placeChunks, readChunk, writeChunk } from './chunk-calls.ts';
+import { chunkOf, tagOf, placeChunks, readChunk, writeChunk } from './chunk-calls.ts';
 
 /** The one target that this process serves. */
 export interface ServedTarget {
@@ -74,11 +74,7 @@ async function write(
       crc32c: request.crc32c,
     },
     chainVersion: id(request.chainVersion),
-    tag: {
-      session: id(request.session),
-      channel: request.channel,
-      sequence: request.sequence,
-    },
+    tag: tagOf(request),
     fresh: request.fresh,
     ...(checksumUnitBytes === undefined ? {} : { checksumUnitBytes }),
     ...(expectedBytes === undefined ? {} : { expectedBytes }),
@@ -124,11 +120,4 @@ async function place(
     throw new CoreError('INVALID_ARGUMENT', `no chunks of ${chunkBytes} bytes at ${offset}`);
   const run = { blob: id<BlobId>(blob), chunkBytes, offset, length };
   return { directory, places: await placesOf(store, id(target), run) };
-}
-
-/** @throws CoreError INVALID_ARGUMENT */
-function chunkOf(request: { readonly blob: number; readonly index: number }): ChunkId {
-  if (request.index > 0xffff_ffff)
-    throw new CoreError('INVALID_ARGUMENT', `chunk index ${request.index}`);
-  return { blob: id(request.blob), index: request.index };
 }

@@ -7,7 +7,15 @@ import { CoreError, toCoreError } from '../base/errors.ts';
 import { id } from '../base/ids.ts';
 import type { ChainVer, ChunkId, TargetId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
-import { readChunk, refusals, removeChunk, scanChunks, writeChunk } from '../client/chunk-calls.ts';
+import {
+  chunkOf,
+  readChunk,
+  refusals,
+  removeChunk,
+  scanChunks,
+  tagOf,
+  writeChunk,
+} from '../client/chunk-calls.ts';
 import type { Clock } from '../env/clock.ts';
 import type { Events } from '../env/events.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -19,7 +27,7 @@ import type {
   UpdateRequest,
 } from '../replica/types.ts';
 import type { HandlerAnswer, RpcRegistry } from '../rpc/call.ts';
-import type { ChunkChange, UpdateTag } from '../store/types.ts';
+import type { ChunkChange } from '../store/types.ts';
 import { replicaMessages } from './cluster-calls.ts';
 import { type Envelope, type ReplicaRecord, decodeReplicaMessage } from './replica-messages.ts';
 import type { OpenedTarget, StoreDriver } from './store-driver.ts';
@@ -80,13 +88,8 @@ async function update(
   request: Asked & { readonly blob: number; readonly index: number },
   what: Pick<UpdateRequest, 'change' | 'shape' | 'tag'>,
 ): Promise<UpdateAnswer> {
-  const chainVersion = id<ChainVer>(request.chainVersion);
-  const chunk = chunkOf(request);
-  await warm(parts, request, chunk);
-  const replica = replicaOf(parts, request);
-  if (replica === undefined) return strange;
-  return answerOf(parts, replica, (reply) =>
-    replica.update({ chainVersion, chunk, ...what }, reply),
+  return askReplica<UpdateAnswer>(parts, request, (replica, asked, reply) =>
+    replica.update({ ...asked, ...what }, reply),
   );
 }
 
@@ -111,13 +114,8 @@ async function read(
   const { offset, length } = request;
   if (length > limits.rpcPayloadBytesMax)
     throw new CoreError('LIMIT_EXCEEDED', `a read of ${length} bytes exceeds a frame`);
-  const chainVersion = id<ChainVer>(request.chainVersion);
-  const chunk = chunkOf(request);
-  await warm(parts, request, chunk);
-  const replica = replicaOf(parts, request);
-  if (replica === undefined) return strange;
-  return answerOf(parts, replica, (reply) =>
-    replica.read({ chainVersion, chunk, offset, length }, reply),
+  return askReplica<ReadAnswer>(parts, request, (replica, asked, reply) =>
+    replica.read({ ...asked, offset, length }, reply),
   );
 }
 
@@ -167,6 +165,24 @@ async function warm({ targets }: ReplicaServiceParts, { target }: Asked, chunk: 
 
 type AnyAnswer = UpdateAnswer | ReadAnswer;
 
+/** Asks the machine of the target about the chunk, whose row is in memory by then. */
+async function askReplica<Answer extends AnyAnswer>(
+  parts: ReplicaServiceParts,
+  request: Asked & { readonly blob: number; readonly index: number },
+  ask: (
+    replica: Replica,
+    asked: { readonly chainVersion: ChainVer; readonly chunk: ChunkId },
+    reply: (answer: Answer | BusyAnswer) => void,
+  ) => void,
+): Promise<Answer | BusyAnswer> {
+  const chunk = chunkOf(request);
+  await warm(parts, request, chunk);
+  const replica = replicaOf(parts, request);
+  if (replica === undefined) return strange;
+  const asked = { chainVersion: id<ChainVer>(request.chainVersion), chunk };
+  return answerOf<Answer>(parts, replica, (reply) => ask(replica, asked, reply));
+}
+
 function answerOf<Answer extends AnyAnswer>(
   { clock }: ReplicaServiceParts,
   replica: Replica,
@@ -195,16 +211,6 @@ function refusedOf(answer: Extract<AnyAnswer, { ok: false }>): Refused {
   if ('refused' in answer)
     return { refused: refusals[answer.refused], chainVersion: answer.chainVersion };
   throw new CoreError(answer.error, 'the replica refused it');
-}
-
-function tagOf(request: { session: number; channel: number; sequence: number }): UpdateTag {
-  return { session: id(request.session), channel: request.channel, sequence: request.sequence };
-}
-
-/** @throws CoreError INVALID_ARGUMENT */
-function chunkOf({ blob, index }: { readonly blob: number; readonly index: number }): ChunkId {
-  if (index > 0xffff_ffff) throw new CoreError('INVALID_ARGUMENT', `chunk index ${index}`);
-  return { blob: id(blob), index };
 }
 
 /** Messages of a batch; damaged ones are lost. */

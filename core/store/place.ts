@@ -41,7 +41,8 @@ export interface PlacedRun {
 }
 
 export interface PlacingStore {
-  /** Undefined: the bytes are not, or not only, in one block of a file. */
+  /** Where bytes [offset, offset + length) lie, whole checksum units, when they are in one block of one file and nothing
+   *  of them only in memory: for a reader that reads them there and checks them afterwards. */
   place(
     target: TargetId,
     chunk: ChunkId,

@@ -11,7 +11,7 @@ import type {
   UpdateVer,
 } from '../base/ids.ts';
 import type { KvEntry, KvMutation, KvRange } from '../env/kv.ts';
-import type { ChunkPlace } from './place.ts';
+import type { PlacingStore } from './place.ts';
 
 // --- journal -------------------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ export interface StoreSpace {
   readonly full: boolean;
 }
 
-export interface ChunkStore {
+export interface ChunkStore extends PlacingStore {
   /** @throws CoreError CHECKSUM_MISMATCH, DISK_FULL, DISK_OFFLINE, CHUNK_NOT_FOUND, CHUNK_SEALED, LIMIT_EXCEEDED */
   stage(update: ChunkUpdate): Promise<StagedUpdate>;
   /** stage, submit and wait: the usual single update. */
@@ -212,14 +212,6 @@ export interface ChunkStore {
     length: number,
     into?: Buffer,
   ): Promise<ChunkRead>;
-  /** Where bytes [offset, offset + length) lie, whole checksum units, when they are in one block of one file and nothing
-   *  of them only in memory: for a reader that reads them there and checks them afterwards. */
-  place(
-    target: TargetId,
-    chunk: ChunkId,
-    offset: number,
-    length: number,
-  ): Promise<ChunkPlace | undefined>;
   stat(target: TargetId, chunk: ChunkId): Promise<ChunkState | undefined>;
   /** Chunks of a target in key order after `after`, at most `limit`: recovery, fsck, scrub, janitor. */
   scan(

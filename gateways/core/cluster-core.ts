@@ -1,8 +1,7 @@
 // The core of a system with several replicas: metadata with a journal of its own, and the manager of the chains; the
 // chunks are in store processes. Composition only, as core.ts.
 
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { toCoreError } from '../../core/base/errors.ts';
 import { asBuffer } from '../../core/base/bytes.ts';
 import { ChainChunks } from '../../core/client/chain-chunks.ts';
@@ -23,7 +22,7 @@ import { registerIdentityCalls } from '../../core/model/identities/service.ts';
 import { RpcServer } from '../../core/rpc/server.ts';
 import type { ClusterConfig } from '../roles/role.ts';
 import { type BackgroundWork, compactTables } from './background.ts';
-import { authorizer } from './core.ts';
+import { authorizer, listenInternal } from './internal-rpc.ts';
 import type { CoreOptions } from './core.ts';
 import { runClusterFsck } from './cluster-fsck.ts';
 import { clusterStatus } from './cluster-status.ts';
@@ -93,7 +92,7 @@ export class ClusterCore {
       const rpc = new RpcServer({ ...env, authorize: authorizer(tokens) });
       const core = new ClusterCore(options, { data, manager, namespace, rpc, peers });
       core.register({ chunks, routing });
-      await core.listen();
+      await listenInternal(rpc, options.address);
       return core;
     } catch (error) {
       manager?.close();
@@ -131,11 +130,5 @@ export class ClusterCore {
       status: () => clusterStatus({ data, dir, manager, cluster, warning: storage?.warning }),
       check: (wish) => runClusterFsck(data, chains, wish),
     });
-  }
-
-  private async listen(): Promise<void> {
-    const { address } = this.options;
-    if (address.kind === 'unix') mkdirSync(dirname(address.path), { recursive: true, mode: 0o700 });
-    await this.rpc.listen(address);
   }
 }

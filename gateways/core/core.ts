@@ -1,8 +1,6 @@
 // The core of an embedded system: metadata and the chunk store of one disk in one process, served over the
 // internal RPC (design 9). Composition only: which part gets what, in which order they start and stop.
 
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { toCoreError } from '../../core/base/errors.ts';
 import { type ServedTarget, registerChunkService } from '../../core/client/chunk-service.ts';
 import type { Clock } from '../../core/env/clock.ts';
@@ -13,7 +11,6 @@ import { nodeHasher } from '../../core/env/node/hasher.ts';
 import { nodeNet } from '../../core/env/node/net.ts';
 import { nodeRng } from '../../core/env/node/rng.ts';
 import { nodeStorage } from '../../core/env/node/storage.ts';
-import { secretTable } from '../../core/env/node/secrets.ts';
 import { NamespaceService, registerNamespaceCalls } from '../../core/meta/service.ts';
 import { embeddedTarget } from '../../core/model/core-client.ts';
 import { openIdentities } from '../../core/model/identities/identities.ts';
@@ -25,6 +22,7 @@ import type { BackgroundWork } from './background.ts';
 import { CoreData, corePaths } from './core-data.ts';
 import type { CoreStorage } from './core-data.ts';
 import { runFsck } from './fsck.ts';
+import { authorizer, listenInternal } from './internal-rpc.ts';
 import { embeddedStatus, registerOperatorService } from './operator-service.ts';
 
 export interface CoreOptions {
@@ -80,7 +78,7 @@ export class Core {
       const rpc = new RpcServer({ ...env, net: nodeNet, authorize: authorizer(options.tokens) });
       const core = new Core(options, { data, namespace, rpc });
       core.register();
-      await core.listen();
+      await listenInternal(rpc, options.address);
       return core;
     } catch (error) {
       await data.close();
@@ -114,22 +112,10 @@ export class Core {
       check: (wish) => runFsck(data, wish),
     });
   }
-
-  private async listen(): Promise<void> {
-    const { address } = this.options;
-    if (address.kind === 'unix') mkdirSync(dirname(address.path), { recursive: true, mode: 0o700 });
-    await this.rpc.listen(address);
-  }
 }
 
 /** What readers are told of the store. */
 function served({ dataDir, storage = nodeStorage }: CoreOptions): ServedTarget {
   const directory = storage.sharesFiles === true ? { directory: corePaths(dataDir).store } : {};
   return { ...embeddedTarget, ...directory };
-}
-
-export function authorizer(
-  tokens: readonly RoleToken[],
-): (token: Uint8Array) => RoleToken['capability'] | undefined {
-  return secretTable(tokens.map(({ token, capability }) => [Buffer.from(token), capability]));
 }

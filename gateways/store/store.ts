@@ -1,8 +1,6 @@
 // A store process of a cluster: the chunk store of one disk, its targets as members of their chains, served over the
 // internal RPC. Composition only.
 
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { CoreError, isCoreError, toCoreError } from '../../core/base/errors.ts';
 import { id } from '../../core/base/ids.ts';
 import type { StoreId, TargetId } from '../../core/base/ids.ts';
@@ -19,12 +17,12 @@ import type { Address } from '../../core/env/net.ts';
 import { nodeClock } from '../../core/env/node/clock.ts';
 import { nodeNet } from '../../core/env/node/net.ts';
 import { nodeRng } from '../../core/env/node/rng.ts';
-import { secretTable } from '../../core/env/node/secrets.ts';
 import type { NodeStorage } from '../../core/env/node/storage.ts';
 import { EngineTarget } from '../../core/replica/engine-target.ts';
 import { ReconnectingClient } from '../../core/rpc/client.ts';
 import { RpcServer } from '../../core/rpc/server.ts';
 import { type BackgroundWork, compactTables, maintainStore } from '../core/background.ts';
+import { authorizer, listenInternal } from '../core/internal-rpc.ts';
 import type { RoleToken } from '../roles/role.ts';
 import { type StoreData, openStoreData } from './store-data.ts';
 
@@ -107,7 +105,7 @@ export class Store {
       });
       const rpc = new RpcServer({ ...env, authorize: authorizer(options.tokens) });
       registerReplicaService(rpc, { driver, targets: opened, ...env });
-      await listen(rpc, options.address);
+      await listenInternal(rpc, options.address);
       await driver.start();
       await driver.acknowledged;
       return new Store({ data, rpc, driver, manager, peers, events });
@@ -174,15 +172,4 @@ async function join(manager: ReconnectingClient, store: number): Promise<number>
     // oxlint-disable-next-line no-await-in-loop
     await new Promise<void>((resolve) => void setTimeout(resolve, joinAgainMs));
   }
-}
-
-async function listen(rpc: RpcServer, address: Address): Promise<void> {
-  if (address.kind === 'unix') mkdirSync(dirname(address.path), { recursive: true, mode: 0o700 });
-  await rpc.listen(address);
-}
-
-function authorizer(
-  tokens: readonly RoleToken[],
-): (token: Uint8Array) => RoleToken['capability'] | undefined {
-  return secretTable(tokens.map(({ token, capability }) => [Buffer.from(token), capability]));
 }

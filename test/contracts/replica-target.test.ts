@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import type { ChainVer, TargetId } from '../../core/base/ids.ts';
 import type { Prng } from '../../core/base/prng.ts';
-import { EngineTarget } from '../../core/replica/engine-target.ts';
 import { checkStore } from '../../core/store/check.ts';
 import { scrub } from '../../core/store/scrub.ts';
 import { type Rig, openRig, target1 } from '../core/store/engine-rig.ts';
+import { envOf } from '../core/store/target-image.ts';
 import { drained } from '../sim/clock.ts';
 import { SimDevices } from '../sim/devices.ts';
 import { Observer } from '../sim/cluster/observer.ts';
@@ -86,13 +86,4 @@ targetContract('chunk engine', async () => {
 
 function openOn(devices: SimDevices): Promise<Rig> {
   return openRig({ disk: devices.disk, kv: devices.kv() });
-}
-
-function envOf(rig: Rig): EngineTarget['env'] {
-  return new EngineTarget({
-    store: rig.engine.target(target1),
-    send: () => undefined,
-    after: () => undefined,
-    failed: (reason) => assert.fail(reason),
-  }).env;
 }

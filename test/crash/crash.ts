@@ -17,7 +17,7 @@ import { Prng } from '../../core/base/prng.ts';
 import { lossyFolder } from '../../core/env/node/storage.ts';
 import { type Lampyr, mainFile, startLampyr } from '../tools/lampyr.ts';
 import { type S3Address } from '../tools/s3-client.ts';
-import { type Counts, Writer, listKeys, makeBucket } from './workload.ts';
+import { type Counts, Writer, listKeys, makeBucket, noCounts } from './workload.ts';
 
 export const crashDisks = ['plain', 'lossy', 'lossy-twice'] as const;
 export type CrashDisk = (typeof crashDisks)[number];
@@ -99,14 +99,7 @@ async function waitServing(address: S3Address): Promise<void> {
 
 export async function runCrashTest(options: CrashOptions): Promise<CrashSummary> {
   const prng = new Prng(options.seed);
-  const counts: Counts = {
-    acknowledged: 0,
-    unknown: 0,
-    refused: 0,
-    puts: 0,
-    deletes: 0,
-    multiparts: 0,
-  };
+  const counts: Counts = noCounts();
   const killsOf: Record<Victim, number> = { all: 0, core: 0, object: 0 };
   const stopwatch = new Stopwatch();
   const writers = Array.from(

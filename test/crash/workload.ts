@@ -18,6 +18,15 @@ export interface Counts {
   multiparts: number;
 }
 
+export const noCounts = (): Counts => ({
+  acknowledged: 0,
+  unknown: 0,
+  refused: 0,
+  puts: 0,
+  deletes: 0,
+  multiparts: 0,
+});
+
 /** Sizes on every path of a write: inline, journaled, in place in one chunk, several chunks. */
 function pickSize(prng: Prng): number {
   const kind = prng.below(100);

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { limits } from '../../core/base/limits.ts';
 import { Prng } from '../../core/base/prng.ts';
 import { lossyFolder } from '../../core/env/node/storage.ts';
-import { type Counts, Writer, crashBucket, makeBucket } from '../crash/workload.ts';
+import { type Counts, Writer, crashBucket, makeBucket, noCounts } from '../crash/workload.ts';
 import { fsckOf, isWhole, statusOf } from '../tools/admin.ts';
 import { type Lampyr, startLampyr } from '../tools/lampyr.ts';
 import { S3Client, type S3Address } from '../tools/s3-client.ts';
@@ -67,14 +67,7 @@ class Thrash {
   private readonly prng: Prng;
   private readonly violations: string[] = [];
   private readonly injected: Record<string, number> = {};
-  private readonly counts: Counts = {
-    acknowledged: 0,
-    unknown: 0,
-    refused: 0,
-    puts: 0,
-    deletes: 0,
-    multiparts: 0,
-  };
+  private readonly counts: Counts = noCounts();
   private waitMsMax = 0;
   private healMsMax = 0;
   private fscks = 0;

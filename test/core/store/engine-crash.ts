@@ -15,8 +15,7 @@ import {
   type Rig,
   changed,
   chunkOf,
-  openRig,
-  smallTuning,
+  openForCrashes,
   target1,
   updateOf,
   writeOf,
@@ -25,15 +24,6 @@ import {
 const blobs = [1, 2, 3, 4];
 /** A chunk that no run knows. */
 const newBlob = 99;
-/** Bytes are placed in small rounds, so that a replay is met in the middle of placing what it replayed. */
-const tuning = {
-  ...smallTuning,
-  placementRoundBytes: 4 * KiB,
-  placementBytesMax: 8 * KiB,
-  slabBytesMin: 8 * KiB,
-  slabBytesMax: 32 * KiB,
-  journaledBytesMax: 6 * KiB,
-};
 
 type Content = Buffer | undefined;
 
@@ -50,11 +40,7 @@ type Mark =
   /** `noteServed` returned. */
   | { readonly noted: number };
 
-// Without growth of the journal, whose own syncs would cover for those of recovery.
-function openOn(devices: SimDevices): Promise<Rig> {
-  const { disk } = devices;
-  return openRig({ disk, kv: devices.kv(), tuning, segmentBytes: 64 * KiB, segmentsMin: 2 });
-}
+const openOn = (devices: SimDevices): Promise<Rig> => openForCrashes(devices, 32 * KiB);
 
 function random(bytes: number, prng: Prng): Buffer {
   const buffer = Buffer.alloc(bytes);

@@ -18,6 +18,7 @@ import type { DiskJournal } from '../../../core/store/journal.ts';
 import { openJournal } from '../../../core/store/journal-open.ts';
 import type { ChunkChange, ChunkUpdate } from '../../../core/store/types.ts';
 import { SimClock } from '../../sim/clock.ts';
+import type { SimDevices } from '../../sim/devices.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimKv } from '../../sim/kv.ts';
 import { simRng } from '../../sim/rng.ts';
@@ -142,4 +143,19 @@ export function changed(before: Buffer | undefined, change: ChunkChange): Buffer
 /** Keys of everything in a simulated store. */
 export function keysOf(kv: SimKv): Buffer[] {
   return kv.entries().map(([key]) => Buffer.from(key));
+}
+
+/** On devices whose crash states are taken. Bytes are placed in small rounds, so that a replay is met in the middle of placing
+ *  what it replayed; the journal does not grow, whose own syncs would cover for those of recovery. */
+export function openForCrashes(devices: SimDevices, slabBytesMax: number): Promise<Rig> {
+  const tuning = {
+    ...smallTuning,
+    placementRoundBytes: 4 * KiB,
+    placementBytesMax: 8 * KiB,
+    slabBytesMin: 8 * KiB,
+    slabBytesMax,
+    journaledBytesMax: 6 * KiB,
+  };
+  const { disk } = devices;
+  return openRig({ disk, kv: devices.kv(), tuning, segmentBytes: 64 * KiB, segmentsMin: 2 });
 }

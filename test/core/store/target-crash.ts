@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { crc32c } from '../../../core/base/crc32c.ts';
 import type { ChainVer, ChunkId, UpdateVer } from '../../../core/base/ids.ts';
 import { KiB } from '../../../core/base/limits.ts';
-import { EngineTarget } from '../../../core/replica/engine-target.ts';
 import type { TargetEnv } from '../../../core/replica/host.ts';
 import type { FullContent, StoreWrite, UpdateBody } from '../../../core/replica/types.ts';
 import { checkStore } from '../../../core/store/check.ts';
@@ -15,20 +14,11 @@ import type { UpdateTag } from '../../../core/store/types.ts';
 import type { DiskImage } from '../../sim/cluster/target-disk.ts';
 import type { Check, CrashRunOptions, CrashSubject, Life } from '../../sim/crash-run.ts';
 import type { SimDevices } from '../../sim/devices.ts';
-import { type Rig, chunkOf, openRig, smallTuning, target1 } from './engine-rig.ts';
-import { imageOf } from './target-image.ts';
+import { type Rig, chunkOf, openForCrashes } from './engine-rig.ts';
+import { envOf, imageOf } from './target-image.ts';
 
 const blobs = [1, 2, 3];
 const newBlob = 99;
-const tuning = {
-  ...smallTuning,
-  placementRoundBytes: 4 * KiB,
-  placementBytesMax: 8 * KiB,
-  slabBytesMin: 8 * KiB,
-  slabBytesMax: 64 * KiB,
-  journaledBytesMax: 6 * KiB,
-};
-
 /** Offset, bytes, whether it is committed or dropped. */
 const appends = [
   [0, 9000, true],
@@ -47,19 +37,7 @@ interface Shown {
 
 type Mark = Shown | { readonly blob: number; readonly state: number };
 
-function openOn(devices: SimDevices): Promise<Rig> {
-  const { disk } = devices;
-  return openRig({ disk, kv: devices.kv(), tuning, segmentBytes: 64 * KiB, segmentsMin: 2 });
-}
-
-function envOf(rig: Rig): TargetEnv {
-  return new EngineTarget({
-    store: rig.engine.target(target1),
-    send: () => undefined,
-    after: () => undefined,
-    failed: (reason) => assert.fail(reason),
-  }).env;
-}
+const openOn = (devices: SimDevices): Promise<Rig> => openForCrashes(devices, 64 * KiB);
 
 /** Tags of a chunk are those of one channel. */
 function tagOf(blob: number, sequence: number): UpdateTag {

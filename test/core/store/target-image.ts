@@ -5,9 +5,11 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { crc32c } from '../../../core/base/crc32c.ts';
 import type { ChunkId } from '../../../core/base/ids.ts';
+import { EngineTarget } from '../../../core/replica/engine-target.ts';
 import type { TargetEnv } from '../../../core/replica/host.ts';
 import { type ContentState, type ReplicaRow, chunkKey } from '../../../core/replica/types.ts';
 import { DiskImage, type Stored } from '../../sim/cluster/target-disk.ts';
+import { type Rig, target1 } from './engine-rig.ts';
 
 /** A page of rows is no larger here, so that there are several. */
 const pageRows = 3;
@@ -63,4 +65,14 @@ async function content(
   assert.ok(bytes !== undefined, `${where} can be read`);
   assert.equal(crc32c(bytes), crc, `${where} is what its row says`);
   return Buffer.from(bytes);
+}
+
+/** What the machine of the rig's target has of the chunk engine; it sends nothing, and must not fail. */
+export function envOf(rig: Rig): TargetEnv {
+  return new EngineTarget({
+    store: rig.engine.target(target1),
+    send: () => undefined,
+    after: () => undefined,
+    failed: (reason) => assert.fail(reason),
+  }).env;
 }
