@@ -22,8 +22,8 @@ const entries = suites.map((suite) => new URL(`test/suites/${suite}.js`, root).p
 for (const entry of entries)
   if (!existsSync(entry)) throw new Error(`suite without an entry: ${entry}`);
 
-// Three at a time also on two cores, where node:test would take one: kills and ends of leases mostly wait.
-const atOnce = availableParallelism() <= 3 ? ['--test-concurrency=3'] : [];
+// Four at a time also on two cores, where node:test would take one: kills and ends of leases mostly wait.
+const atOnce = availableParallelism() <= 4 ? ['--test-concurrency=4'] : [];
 const child = spawn(
   process.execPath,
   ['--enable-source-maps', '--test', ...atOnce, '--test-reporter=spec', ...entries],
